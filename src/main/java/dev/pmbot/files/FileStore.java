@@ -1,0 +1,183 @@
+package dev.pmbot.files;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The files below one root: {@code <folder>/<name>}. They are written aside, hashed on the way, and
+ * named once they are whole; none is ever replaced. A URI of a file is its path below the root with
+ * {@code /} between the parts.
+ *
+ * <p>May be used by many threads at once; each {@link Incoming} by one.
+ */
+public final class FileStore {
+  /** The folder below a root in which files are written aside. */
+  public static final String INCOMING = ".incoming";
+
+  private static final int DEEPEST_URI = 16;
+  private static final int BUFFER_BYTES = 128 * 1024;
+
+  private final Path root;
+  private final boolean durable;
+  private final CrashPoints crash;
+
+  /**
+   * @param root a folder of the data directory with its {@code .incoming/}
+   * @param durable whether file and folder are forced to disk before a file counts as placed
+   * @param crash told when a file gets its name; {@link CrashPoints#NONE} in production
+   * @throws IOException if there is no such folder
+   */
+  public FileStore(Path root, boolean durable, CrashPoints crash) throws IOException {
+    this.root = root.toRealPath();
+    this.durable = durable;
+    this.crash = crash;
+    if (!Disk.isRealFolder(this.root.resolve(INCOMING))) {
+      throw new NotDirectoryException(this.root.resolve(INCOMING).toString());
+    }
+  }
+
+  /** The root, without links. */
+  public Path root() {
+    return root;
+  }
+
+  /**
+   * Begins a new file.
+   *
+   * @param maximumBytes how long it may become
+   * @throws IOException if it cannot be created
+   */
+  public Incoming begin(long maximumBytes) throws IOException {
+    return new Incoming(this, Disk.makeTemporary(root.resolve(INCOMING), ""), maximumBytes);
+  }
+
+  /**
+   * Opens a file for reading, at its beginning. The caller closes the channel.
+   *
+   * @param uri its path below the root
+   * @throws NameProblem if the URI leads, or may lead, out of the root, or through a link
+   * @throws NoSuchFileException if there is no regular file of that name
+   * @throws IOException if it cannot be opened
+   */
+  public FileChannel open(String uri) throws IOException {
+    Path file = resolve(uri);
+    if (!Disk.isRealFile(file)) {
+      throw new NoSuchFileException(uri);
+    }
+    return FileChannel.open(file, Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
+  }
+
+  /**
+   * Reads a file from beginning to end and says what it holds; empty if there is no such file.
+   *
+   * @param uri its path below the root
+   * @throws NameProblem as {@link #open}
+   * @throws IOException if it cannot be read
+   */
+  public Optional<Hashed> hash(String uri) throws IOException {
+    try (FileChannel channel = open(uri)) {
+      MessageDigest digest = Sha256.digest();
+      ByteBuffer buffer = ByteBuffer.allocate(BUFFER_BYTES);
+      long size = 0;
+      for (int read = channel.read(buffer); read >= 0; read = channel.read(buffer)) {
+        size += read;
+        digest.update(buffer.flip());
+        buffer.clear();
+      }
+      return Optional.of(new Hashed(Sha256.hexadecimal(digest.digest()), size));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * Removes a file that was placed, when what it was for failed. Its folder stays: another file may
+   * be on its way there. A file that is gone already is no problem.
+   *
+   * @param file what {@link Incoming#place} gave
+   * @throws NameProblem if it is not a file of this store
+   * @throws IOException if it cannot be removed
+   */
+  public void remove(Path file) throws IOException {
+    Path resolved = resolve(uri(file));
+    Files.deleteIfExists(resolved);
+    Path folder = resolved.getParent();
+    if (durable && folder != null && Disk.isRealFolder(folder)) {
+      Disk.force(folder);
+    }
+  }
+
+  /**
+   * The URI of a file below the root.
+   *
+   * @throws NameProblem if it is not below the root
+   */
+  public String uri(Path file) {
+    Path absolute = file.toAbsolutePath().normalize();
+    if (!absolute.startsWith(root) || absolute.equals(root)) {
+      throw new NameProblem("The file is not below the folder it must be in.");
+    }
+    StringBuilder uri = new StringBuilder();
+    for (Path part : root.relativize(absolute)) {
+      uri.append(uri.isEmpty() ? "" : "/").append(part);
+    }
+    return uri.toString();
+  }
+
+  boolean isDurable() {
+    return durable;
+  }
+
+  /** Names a whole file and forgets its temporary name. */
+  Path place(Path temporary, String folder, String name) throws IOException {
+    ArtifactNames.checkFolder(folder);
+    ArtifactNames.checkStored(name);
+    Path target = root.resolve(folder);
+    if (Disk.makeFolder(target) && durable) {
+      Disk.force(root);
+    }
+    if (!Disk.isRealFolder(target)) {
+      throw new NameProblem(
+          "The folder `%s` is not a folder but a link or a file.".formatted(folder));
+    }
+    Path finalName = target.resolve(name);
+    ExclusiveName.give(temporary, finalName, durable, crash);
+    Files.deleteIfExists(temporary);
+    if (durable) {
+      Disk.force(target);
+    }
+    return finalName;
+  }
+
+  private Path resolve(String uri) {
+    List<String> parts = List.of(uri.split("/", -1));
+    if (parts.size() > DEEPEST_URI) {
+      throw new NameProblem("The path has more than %d parts.".formatted(DEEPEST_URI));
+    }
+    Path path = root;
+    for (int i = 0; i < parts.size(); i++) {
+      boolean last = i == parts.size() - 1;
+      if (last) {
+        ArtifactNames.checkStored(parts.get(i));
+      } else {
+        ArtifactNames.checkFolder(parts.get(i));
+      }
+      path = path.resolve(parts.get(i));
+      if (Files.isSymbolicLink(path)) {
+        throw new NameProblem("The path leads through a link, which may lead anywhere.");
+      }
+    }
+    return path;
+  }
+}
