@@ -1,0 +1,186 @@
+package dev.pmbot.files;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/**
+ * The one directory in which a server keeps everything. Open means held: no other server, and no
+ * second one in this process, can open it until it is closed or the process ends.
+ *
+ * <p>Folders with secrets in them ({@code control_plane/}, its {@code keys/} and {@code native/},
+ * and {@code tokens/}) are for the owner alone, mode 0700, whatever they were before.
+ */
+public final class DataDirectory implements AutoCloseable {
+  private static final Pattern SECRET_NAME = Pattern.compile("[a-z0-9][a-z0-9_.-]{0,99}");
+  private static final Pattern IN_A_NEW_DIRECTORY =
+      Pattern.compile("README(\\.[A-Za-z]{1,10})?|\\.gitignore");
+  private static final String CONTROL_PLANE = "control_plane";
+
+  private final Path root;
+  private final boolean created;
+  private final DirectoryLock lock;
+
+  private DataDirectory(Path root, boolean created, DirectoryLock lock) {
+    this.root = root;
+    this.created = created;
+    this.lock = lock;
+  }
+
+  /**
+   * Opens a data directory, making it if it is not there, is empty, or holds only a README and a
+   * {@code .gitignore}. What an earlier server had not finished writing is removed.
+   *
+   * @throws DataDirectoryProblem if the directory holds something else and was never ours, if
+   *     another server holds it, or if the system does not let us in
+   */
+  public static DataDirectory open(Path directory) {
+    try {
+      Files.createDirectories(directory);
+      Path root = directory.toRealPath();
+      boolean created = isNew(root);
+      if (!created && !Disk.isRealFolder(root.resolve(CONTROL_PLANE))) {
+        throw new DataDirectoryProblem(
+            "%s is not empty and not a data directory of this server; name an empty directory, or"
+                    .formatted(root)
+                + " one that does not exist yet.");
+      }
+      // The first of all folders: with it a first start that was cut short is recognised as ours.
+      Disk.makePrivateFolder(root.resolve(CONTROL_PLANE));
+      DirectoryLock lock = DirectoryLock.take(root.resolve(CONTROL_PLANE).resolve("lock"));
+      return prepared(new DataDirectory(root, created, lock));
+    } catch (IOException e) {
+      throw new DataDirectoryProblem(
+          "The data directory %s cannot be used: %s".formatted(directory, e), e);
+    }
+  }
+
+  /** The directory itself, absolute and without links. */
+  public Path root() {
+    return root;
+  }
+
+  /** Whether the directory was new when it was opened. */
+  public boolean isNew() {
+    return created;
+  }
+
+  /** Where the database and what belongs to it lies. */
+  public Path controlPlane() {
+    return root.resolve(CONTROL_PLANE);
+  }
+
+  /** Where keys lie. */
+  public Path keys() {
+    return controlPlane().resolve("keys");
+  }
+
+  /** Where tokens lie. */
+  public Path tokens() {
+    return root.resolve("tokens");
+  }
+
+  /** The root of artifacts. */
+  public Path artifacts() {
+    return root.resolve("artifacts");
+  }
+
+  /** The root of checkpoints. */
+  public Path checkpoints() {
+    return root.resolve("checkpoints");
+  }
+
+  /**
+   * A secret of this server, made at random when it is asked for the first time and the same ever
+   * after; kept in {@code control_plane/keys/} with mode 0600.
+   *
+   * @param name what it is for: lower-case letters, digits, dots, underscores and hyphens
+   * @param bytes how long it is
+   * @throws DataDirectoryProblem if it cannot be read or made, or has another length
+   */
+  public byte[] secret(String name, int bytes) {
+    if (!SECRET_NAME.matcher(name).matches()) {
+      throw new IllegalArgumentException("not a name for a secret: " + name);
+    }
+    Path file = keys().resolve(name);
+    try {
+      if (!Disk.exists(file)) {
+        byte[] fresh = new byte[bytes];
+        new SecureRandom().nextBytes(fresh);
+        PrivateFiles.create(file, fresh);
+      }
+      byte[] secret = PrivateFiles.read(file);
+      if (secret.length != bytes) {
+        throw new DataDirectoryProblem(
+            "The key %s has %d bytes and must have %d; put the right one back from a backup."
+                .formatted(file, secret.length, bytes));
+      }
+      return secret;
+    } catch (IOException e) {
+      throw new DataDirectoryProblem("The key %s cannot be used: %s".formatted(file, e), e);
+    }
+  }
+
+  /**
+   * Makes libraries unpack their native code below this directory, so that a temporary folder which
+   * forbids running programs does no harm. To be called before any of them is used; a property that
+   * the operator has set is left alone.
+   *
+   * @throws DataDirectoryProblem if the folder cannot be made
+   */
+  public void useForNativeLibraries() {
+    Path folder = controlPlane().resolve("native");
+    try {
+      Disk.makePrivateFolder(folder);
+    } catch (IOException e) {
+      throw new DataDirectoryProblem("The folder %s cannot be made: %s".formatted(folder, e), e);
+    }
+    NativeLibraries.unpackInto(folder);
+  }
+
+  /** Lets another server have the directory. */
+  @Override
+  public void close() {
+    try {
+      lock.close();
+    } catch (IOException e) {
+      throw new DataDirectoryProblem("The lock of %s cannot be released: %s".formatted(root, e), e);
+    }
+  }
+
+  private static DataDirectory prepared(DataDirectory directory) throws IOException {
+    boolean ready = false;
+    try {
+      Disk.makePrivateFolder(directory.keys());
+      Disk.makePrivateFolder(directory.tokens());
+      for (Path store : List.of(directory.artifacts(), directory.checkpoints())) {
+        Files.createDirectories(store);
+        Path incoming = store.resolve(FileStore.INCOMING);
+        if (!Disk.makeFolder(incoming) && !Disk.isRealFolder(incoming)) {
+          throw new DataDirectoryProblem(
+              "%s is a link or a file; it must be a folder.".formatted(incoming));
+        }
+        Disk.empty(incoming);
+      }
+      ready = true;
+      return directory;
+    } finally {
+      if (!ready) {
+        directory.close();
+      }
+    }
+  }
+
+  private static boolean isNew(Path root) throws IOException {
+    List<String> names = new ArrayList<>();
+    try (Stream<Path> entries = Files.list(root)) {
+      entries.forEach(entry -> names.add(String.valueOf(entry.getFileName())));
+    }
+    return names.stream().allMatch(name -> IN_A_NEW_DIRECTORY.matcher(name).matches());
+  }
+}
