@@ -1,0 +1,272 @@
+package dev.pmbot.store;
+
+import com.google.common.util.concurrent.Uninterruptibles;
+import dev.pmbot.files.CrashPoints;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.function.BooleanSupplier;
+import org.apache.ibatis.session.SqlSession;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The one thread that writes. It takes what is waiting, does each unit under a savepoint of its
+ * own, commits once, and only then lets anyone be answered.
+ *
+ * <p>A unit that throws is undone alone. When the transaction itself is gone (a full disk takes all
+ * of it, not the savepoint), no further unit of the group may run: its savepoint would be a
+ * transaction of its own and commit alone. The group fails, and connection and session are thrown
+ * away.
+ */
+final class GroupCommitWriter implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(GroupCommitWriter.class);
+  static final int LARGEST_GROUP = 256;
+  static final int LONGEST_QUEUE = 4096;
+
+  /** The last thing in the queue once it is closed. */
+  private static final Unit<?> END = new Unit<>("system", Store.NEVER, tx -> Boolean.TRUE);
+
+  private final Sqlite sqlite;
+  private final Sessions sessions;
+  private final Time time;
+  private final Executor replies;
+  private final CrashPoints crashPoints;
+  private final BlockingQueue<Unit<?>> queue = new ArrayBlockingQueue<>(LONGEST_QUEUE);
+  private final Thread thread = new Thread(this::run, "pmbot-writer");
+  private final Object closing = new Object();
+  private boolean closed;
+  private @Nullable Session session;
+
+  GroupCommitWriter(
+      Sqlite sqlite, Sessions sessions, Time time, Executor replies, CrashPoints crashPoints) {
+    this.sqlite = sqlite;
+    this.sessions = sessions;
+    this.time = time;
+    this.replies = replies;
+    this.crashPoints = crashPoints;
+  }
+
+  void start() {
+    thread.start();
+  }
+
+  <T> CompletableFuture<T> submit(String actor, BooleanSupplier abandoned, Work<T> work) {
+    Unit<T> unit = new Unit<>(actor, abandoned, work);
+    // Under the lock, so that nothing can enter the queue behind the mark that ends it.
+    synchronized (closing) {
+      if (closed) {
+        unit.fail(new StoreException(StoreException.Kind.CLOSED, "the server is stopping", null));
+      } else if (!queue.offer(unit)) {
+        unit.fail(
+            new StoreException(
+                StoreException.Kind.QUEUE_FULL,
+                LONGEST_QUEUE + " writes are waiting already",
+                null));
+      }
+    }
+    return unit.future;
+  }
+
+  /** Finishes what is waiting, writes the log back into the database, and ends the thread. */
+  @Override
+  public void close() {
+    synchronized (closing) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+    }
+    Uninterruptibles.putUninterruptibly(queue, END);
+    Uninterruptibles.joinUninterruptibly(thread);
+  }
+
+  private void run() {
+    List<Unit<?>> group = new ArrayList<>(LARGEST_GROUP);
+    boolean ended = false;
+    while (!ended) {
+      group.add(Uninterruptibles.takeUninterruptibly(queue));
+      queue.drainTo(group, LARGEST_GROUP - 1);
+      ended = group.remove(END);
+      if (!group.isEmpty()) {
+        carryOut(group);
+        group.clear();
+      }
+    }
+    checkpointAndClose();
+  }
+
+  private void carryOut(List<Unit<?>> group) {
+    Session current;
+    try {
+      current = session();
+      current.execute("BEGIN IMMEDIATE");
+    } catch (SQLException | RuntimeException failure) {
+      discardSession();
+      log.warn("no transaction could be begun", failure);
+      failAll(
+          group,
+          StoreException.Kind.UNAVAILABLE,
+          "the database did not answer; nothing was stored",
+          failure);
+      return;
+    }
+    for (Unit<?> unit : group) {
+      if (unit.abandoned.getAsBoolean()) {
+        unit.outcome =
+            new StoreException(StoreException.Kind.ABANDONED, "the caller has gone", null);
+      } else if (!carryOut(current, unit)) {
+        discardSession();
+        failAll(
+            group,
+            StoreException.Kind.OUTCOME_UNKNOWN,
+            "the transaction broke; ask again with the same request_id",
+            unit.outcome);
+        return;
+      }
+    }
+    try {
+      crashPoints.reached("commit.before");
+      current.execute("COMMIT");
+    } catch (SQLException | RuntimeException failure) {
+      log.warn("a commit failed", failure);
+      discardSession();
+      Throwable explained = Sqlite.explain(failure);
+      boolean full =
+          explained instanceof StoreException known
+              && known.kind() == StoreException.Kind.DISK_FULL;
+      failAll(
+          group,
+          full ? StoreException.Kind.DISK_FULL : StoreException.Kind.OUTCOME_UNKNOWN,
+          full
+              ? "the disk or the database is full; nothing was stored"
+              : "the commit failed; ask again with the same request_id",
+          failure);
+      return;
+    }
+    for (Unit<?> unit : group) {
+      unit.runCommitted();
+    }
+    crashPoints.reached("commit.after");
+    for (Unit<?> unit : group) {
+      unit.answer(replies);
+    }
+  }
+
+  /** Whether the transaction still stands. The unit's own success or failure is kept in it. */
+  private boolean carryOut(Session current, Unit<?> unit) {
+    try {
+      current.execute("SAVEPOINT unit");
+      unit.run(new Tx(current.session, unit.actor, time.nowMicros()));
+      current.execute("RELEASE unit");
+      return true;
+    } catch (Throwable failure) {
+      unit.outcome = Sqlite.explain(failure);
+      unit.committed = List.of();
+      try {
+        current.execute("ROLLBACK TO unit");
+        current.execute("RELEASE unit");
+        return true;
+      } catch (SQLException gone) {
+        log.warn("a unit of work took its transaction with it", failure);
+        return false;
+      }
+    }
+  }
+
+  private void failAll(
+      List<Unit<?>> group, StoreException.Kind kind, String message, @Nullable Throwable cause) {
+    for (Unit<?> unit : group) {
+      // A unit that met a full disk was told so; every other one only knows that the group broke.
+      boolean told = unit.outcome instanceof StoreException;
+      unit.outcome = told ? unit.outcome : new StoreException(kind, message, cause);
+      unit.answer(replies);
+    }
+  }
+
+  private Session session() throws SQLException {
+    if (session == null) {
+      Connection connection = sqlite.writer();
+      session = new Session(connection, connection.createStatement(), sessions.over(connection));
+    }
+    return session;
+  }
+
+  private void discardSession() {
+    Session broken = session;
+    session = null;
+    if (broken != null) {
+      Sqlite.closeQuietly(broken.statement);
+      Sqlite.closeQuietly(broken.connection);
+    }
+  }
+
+  private void checkpointAndClose() {
+    try {
+      session().execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (SQLException | RuntimeException failure) {
+      log.warn("the log could not be written back; the next start does it", failure);
+    }
+    discardSession();
+  }
+
+  private record Session(Connection connection, Statement statement, SqlSession session) {
+    void execute(String sql) throws SQLException {
+      statement.execute(sql);
+    }
+  }
+
+  private static final class Unit<T> {
+    final String actor;
+    final BooleanSupplier abandoned;
+    final Work<T> work;
+    final CompletableFuture<T> future = new CompletableFuture<>();
+    List<Runnable> committed = List.of();
+    @Nullable T result;
+    @Nullable Throwable outcome;
+
+    Unit(String actor, BooleanSupplier abandoned, Work<T> work) {
+      this.actor = actor;
+      this.abandoned = abandoned;
+      this.work = work;
+    }
+
+    void run(Tx tx) {
+      result = work.in(tx);
+      tx.end();
+      committed = tx.committed();
+    }
+
+    void runCommitted() {
+      for (Runnable action : committed) {
+        try {
+          action.run();
+        } catch (RuntimeException failure) {
+          log.error("what follows a commit failed", failure);
+        }
+      }
+    }
+
+    void answer(Executor replies) {
+      replies.execute(
+          () -> {
+            if (outcome != null) {
+              future.completeExceptionally(outcome);
+            } else {
+              future.complete(result);
+            }
+          });
+    }
+
+    void fail(StoreException failure) {
+      future.completeExceptionally(failure);
+    }
+  }
+}

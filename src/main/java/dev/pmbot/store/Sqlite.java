@@ -1,0 +1,144 @@
+package dev.pmbot.store;
+
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import org.sqlite.SQLiteErrorCode;
+import org.sqlite.SQLiteException;
+
+/** What is SQLite's own: its connections and its errors. */
+final class Sqlite {
+  private static final int BUSY_TIMEOUT_MILLIS = 5_000;
+  private static final long LARGEST_LOG_KEPT = 64L << 20;
+
+  private final String url;
+  private final Synchronous synchronous;
+
+  Sqlite(Path file, Synchronous synchronous) {
+    this.url = "jdbc:sqlite:" + file.toAbsolutePath();
+    this.synchronous = synchronous;
+  }
+
+  String url() {
+    return url;
+  }
+
+  /**
+   * A connection that may write. Its transactions are sent as statements: the driver must not
+   * manage them.
+   */
+  Connection writer() throws SQLException {
+    return open(false);
+  }
+
+  /** A connection that can only read. */
+  Connection reader() throws SQLException {
+    return open(true);
+  }
+
+  private Connection open(boolean queryOnly) throws SQLException {
+    Connection connection = DriverManager.getConnection(url);
+    try {
+      // Some of these are ignored without a word when they stand in the URL, so they are sent, and
+      // read back.
+      set(
+          connection,
+          "busy_timeout",
+          Integer.toString(BUSY_TIMEOUT_MILLIS),
+          Integer.toString(BUSY_TIMEOUT_MILLIS));
+      set(connection, "journal_mode", "WAL", "wal");
+      set(
+          connection,
+          "synchronous",
+          synchronous.name(),
+          synchronous == Synchronous.FULL ? "2" : "1");
+      set(connection, "foreign_keys", "ON", "1");
+      set(connection, "secure_delete", "ON", "1");
+      set(connection, "temp_store", "MEMORY", "2");
+      set(
+          connection,
+          "journal_size_limit",
+          Long.toString(LARGEST_LOG_KEPT),
+          Long.toString(LARGEST_LOG_KEPT));
+      if (queryOnly) {
+        set(connection, "query_only", "ON", "1");
+      }
+      return connection;
+    } catch (SQLException | RuntimeException failure) {
+      closeQuietly(connection);
+      throw failure;
+    }
+  }
+
+  private static void set(Connection connection, String pragma, String value, String expected)
+      throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute("PRAGMA " + pragma + " = " + value);
+      try (ResultSet result = statement.executeQuery("PRAGMA " + pragma)) {
+        String actual = result.next() ? result.getString(1) : "";
+        if (!expected.equals(actual.toLowerCase(Locale.ROOT))) {
+          throw new SQLException(
+              "PRAGMA " + pragma + " is " + actual + " although " + value + " was set");
+        }
+      }
+    }
+  }
+
+  static void closeQuietly(@Nullable AutoCloseable resource) {
+    if (resource != null) {
+      try {
+        resource.close();
+      } catch (Exception alreadyBroken) {
+        // It is thrown away because it is broken; that closing it fails too tells nothing new.
+        org.slf4j.LoggerFactory.getLogger(Sqlite.class)
+            .debug("closing a broken connection failed", alreadyBroken);
+      }
+    }
+  }
+
+  /**
+   * What a failed unit tells its caller: the database's own troubles as a {@link StoreException},
+   * anything else as it is.
+   */
+  static Throwable explain(Throwable failure) {
+    SQLiteException database = find(failure);
+    if (database == null) {
+      return failure;
+    }
+    // Extended codes keep the primary code in their low byte.
+    int primary = database.getResultCode().code & 0xff;
+    if (primary == SQLiteErrorCode.SQLITE_FULL.code) {
+      return new StoreException(
+          StoreException.Kind.DISK_FULL,
+          "the disk or the database is full; nothing was stored",
+          failure);
+    }
+    if (primary == SQLiteErrorCode.SQLITE_IOERR.code
+        || primary == SQLiteErrorCode.SQLITE_BUSY.code
+        || primary == SQLiteErrorCode.SQLITE_LOCKED.code
+        || primary == SQLiteErrorCode.SQLITE_READONLY.code
+        || primary == SQLiteErrorCode.SQLITE_CANTOPEN.code
+        || primary == SQLiteErrorCode.SQLITE_NOMEM.code
+        || primary == SQLiteErrorCode.SQLITE_INTERRUPT.code) {
+      return new StoreException(
+          StoreException.Kind.UNAVAILABLE,
+          "the database did not answer; nothing was stored",
+          failure);
+    }
+    return failure;
+  }
+
+  private static @Nullable SQLiteException find(Throwable failure) {
+    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SQLiteException database) {
+        return database;
+      }
+    }
+    return null;
+  }
+}

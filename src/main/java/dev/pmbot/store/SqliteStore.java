@@ -1,0 +1,69 @@
+package dev.pmbot.store;
+
+import dev.pmbot.files.CrashPoints;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.function.BooleanSupplier;
+
+/** The database in a SQLite file. */
+public final class SqliteStore implements Store {
+  private static final int READERS = 4;
+
+  private final Migrations.Facts facts;
+  private final ExecutorService replies;
+  private final GroupCommitWriter writer;
+  private final Readers readers;
+
+  /**
+   * Opens the file, makes or migrates what is in it, and starts the threads.
+   *
+   * @throws StoreException when it is no database of ours, newer than the program, or cannot be
+   *     opened
+   */
+  public SqliteStore(
+      Path file,
+      Synchronous synchronous,
+      List<Class<?>> mappers,
+      Ids ids,
+      Time time,
+      CrashPoints crashPoints) {
+    Sqlite sqlite = new Sqlite(file, synchronous);
+    facts = Migrations.migrate(sqlite, ids, time);
+    Sessions sessions = new Sessions(mappers);
+    replies = Executors.newSingleThreadExecutor(task -> new Thread(task, "pmbot-replies"));
+    writer = new GroupCommitWriter(sqlite, sessions, time, replies, crashPoints);
+    readers = new Readers(sqlite, sessions, time, READERS);
+    writer.start();
+  }
+
+  @Override
+  public <T> CompletableFuture<T> write(String actor, BooleanSupplier abandoned, Work<T> work) {
+    return writer.submit(actor, abandoned, work);
+  }
+
+  @Override
+  public <T> CompletableFuture<T> read(Work<T> work) {
+    return readers.submit(work);
+  }
+
+  @Override
+  public String incarnation() {
+    return facts.incarnation();
+  }
+
+  @Override
+  public String schemaVersion() {
+    return facts.schemaVersion();
+  }
+
+  @Override
+  public void close() {
+    // Readers first: one that is still open would keep the log from being written back.
+    readers.close();
+    writer.close();
+    replies.shutdown();
+  }
+}
