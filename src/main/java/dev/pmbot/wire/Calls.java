@@ -1,0 +1,179 @@
+package dev.pmbot.wire;
+
+import com.google.protobuf.Descriptors.FieldDescriptor;
+import com.google.protobuf.Message;
+import dev.pmbot.store.Digests;
+import dev.pmbot.store.Store;
+import dev.pmbot.store.Tx;
+import dev.pmbot.store.Work;
+import io.grpc.Context;
+import io.grpc.MethodDescriptor;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BiFunction;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+
+/**
+ * The one way to answer a call. A read is answered from one state of the database. A mutation is
+ * one transaction: it looks up the request id, does the work, and remembers the reply with the id;
+ * it is answered after the commit.
+ */
+public final class Calls {
+  private static final long REMEMBERED_MICROS = Duration.ofHours(24).toNanos() / 1_000;
+  private static final int LARGEST_KEPT_WHOLE = 4096;
+  private static final byte WHOLE = 0;
+  private static final byte THIN = 1;
+
+  private final Store store;
+  private final LargeReplies largeReplies;
+
+  /** Over a database, with what is known of large replies. */
+  public Calls(Store store, LargeReplies largeReplies) {
+    this.store = store;
+    this.largeReplies = largeReplies;
+  }
+
+  /** Answers with what the work reads. */
+  public <R extends Message> void read(StreamObserver<R> observer, Work<R> work) {
+    answer(observer, store.read(work));
+  }
+
+  /** Answers with what the work did, once. */
+  public <R extends Message> void mutate(
+      Message request, StreamObserver<R> observer, Work<R> work) {
+    answer(observer, carryOut(request, new byte[0], work));
+  }
+
+  /**
+   * Answers with what the work did, once, after a check that may take a while and is done before
+   * the work waits for its turn to write.
+   */
+  public <R extends Message> void mutate(
+      Message request, StreamObserver<R> observer, Consumer<Tx> check, Work<R> work) {
+    Context context = Context.current();
+    answer(
+        observer,
+        store
+            .read(
+                tx -> {
+                  check.accept(tx);
+                  return true;
+                })
+            .thenCompose(
+                ignored -> {
+                  Context before = context.attach();
+                  try {
+                    return carryOut(request, new byte[0], work);
+                  } finally {
+                    context.detach(before);
+                  }
+                }));
+  }
+
+  /**
+   * Does a mutation, once for its request id.
+   *
+   * @param content what came with the request beside the message, or its digest: the same id with
+   *     other content is another request
+   */
+  public <R extends Message> CompletableFuture<R> carryOut(
+      Message request, byte[] content, Work<R> work) {
+    return carryOut(request, content, work, reply -> true, (tx, first) -> first);
+  }
+
+  /**
+   * Does a mutation whose reply, when asked for again, is made anew from the first one.
+   *
+   * @param worthRemembering whether a reply is kept at all
+   * @param again what the same request id is answered with, given the first reply
+   */
+  public <R extends Message> CompletableFuture<R> carryOut(
+      Message request,
+      byte[] content,
+      Work<R> work,
+      Predicate<R> worthRemembering,
+      BiFunction<Tx, R, R> again) {
+    Principal principal = CallContext.principal();
+    // The marshallers are those of the method that is being called: they know the reply's type.
+    @SuppressWarnings("unchecked")
+    MethodDescriptor<?, R> method = (MethodDescriptor<?, R>) CallContext.METHOD.get();
+    Context context = Context.current();
+    String requestId = text(request, "request_id");
+    if (requestId.isEmpty()) {
+      return store.write(principal.actor(), context::isCancelled, work);
+    }
+    byte[] hash = Digests.sha256(asked(request).toByteArray(), content);
+    Work<R> once =
+        tx -> {
+          RequestMapper requests = tx.mapper(RequestMapper.class);
+          RequestRow known = requests.find(principal.name(), requestId, tx.now());
+          if (known != null) {
+            if (!known.isFor(method.getFullMethodName(), hash)) {
+              throw Problem.requestIdReused(known.method());
+            }
+            return again.apply(tx, decode(tx, method, known.response()));
+          }
+          R reply = work.in(tx);
+          if (worthRemembering.test(reply)) {
+            requests.remember(
+                principal.name(),
+                requestId,
+                method.getFullMethodName(),
+                hash,
+                encode(reply),
+                tx.now() + REMEMBERED_MICROS);
+          }
+          return reply;
+        };
+    return store.write(principal.actor(), context::isCancelled, once);
+  }
+
+  /** Answers with what the future brings. */
+  public static <R> void answer(StreamObserver<R> observer, CompletableFuture<R> future) {
+    // Without a handler, answering a call that was cancelled meanwhile would throw.
+    ((ServerCallStreamObserver<R>) observer).setOnCancelHandler(() -> {});
+    future.whenComplete(
+        (reply, failure) -> {
+          if (failure != null) {
+            observer.onError(Statuses.of(failure));
+          } else {
+            observer.onNext(reply);
+            observer.onCompleted();
+          }
+        });
+  }
+
+  /**
+   * What was asked for. A lease token is the caller's credential, not part of it: another lease may
+   * repeat a request.
+   */
+  private static Message asked(Message request) {
+    FieldDescriptor lease = request.getDescriptorForType().findFieldByName("lease_token");
+    return lease == null ? request : request.toBuilder().clearField(lease).build();
+  }
+
+  private static String text(Message request, String name) {
+    FieldDescriptor field = request.getDescriptorForType().findFieldByName(name);
+    return (String) request.getField(field);
+  }
+
+  private byte[] encode(Message reply) {
+    boolean whole = reply.getSerializedSize() <= LARGEST_KEPT_WHOLE;
+    byte[] kept = (whole ? reply : largeReplies.thin(reply)).toByteArray();
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream(1 + kept.length);
+    bytes.write(whole ? WHOLE : THIN);
+    bytes.write(kept, 0, kept.length);
+    return bytes.toByteArray();
+  }
+
+  @SuppressWarnings("unchecked")
+  private <R extends Message> R decode(Tx tx, MethodDescriptor<?, R> method, byte[] bytes) {
+    R kept = method.parseResponse(new ByteArrayInputStream(bytes, 1, bytes.length - 1));
+    return bytes[0] == WHOLE ? kept : (R) largeReplies.fill(tx, kept);
+  }
+}

@@ -1,0 +1,43 @@
+package dev.pmbot.wire;
+
+import org.apache.ibatis.annotations.Delete;
+import org.apache.ibatis.annotations.Insert;
+import org.apache.ibatis.annotations.Select;
+import org.jspecify.annotations.Nullable;
+
+/** The rows of {@code requests}. */
+public interface RequestMapper {
+  /** What is remembered, and has not expired. */
+  @Select(
+      """
+      SELECT method, request_hash, response, expires_at
+      FROM requests
+      WHERE principal = #{principal} AND request_id = #{requestId} AND expires_at > #{now}
+      """)
+  @Nullable RequestRow find(String principal, String requestId, long now);
+
+  /** Remembers; what expired under the same id gives way. */
+  @Insert(
+      """
+      INSERT INTO requests (principal, request_id, method, request_hash, response, expires_at)
+      VALUES (#{principal}, #{requestId}, #{method}, #{requestHash}, #{response}, #{expiresAt})
+      ON CONFLICT (principal, request_id) DO UPDATE SET
+        method = excluded.method, request_hash = excluded.request_hash,
+        response = excluded.response, expires_at = excluded.expires_at
+      """)
+  void remember(
+      String principal,
+      String requestId,
+      String method,
+      byte[] requestHash,
+      byte[] response,
+      long expiresAt);
+
+  /** Forgets what expired, a slice at a time. */
+  @Delete(
+      """
+      DELETE FROM requests WHERE (principal, request_id) IN (
+        SELECT principal, request_id FROM requests WHERE expires_at <= #{now} ORDER BY expires_at LIMIT #{limit})
+      """)
+  int forgetExpired(long now, int limit);
+}

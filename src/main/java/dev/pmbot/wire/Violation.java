@@ -1,0 +1,4 @@
+package dev.pmbot.wire;
+
+/** One field that breaks a rule: which, and what would be right. */
+public record Violation(String field, String description) {}
