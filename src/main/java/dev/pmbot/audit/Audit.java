@@ -1,0 +1,196 @@
+package dev.pmbot.audit;
+
+import dev.pmbot.feed.EventLog;
+import dev.pmbot.feed.LogEnd;
+import dev.pmbot.feed.Scope;
+import dev.pmbot.json.JsonText;
+import dev.pmbot.json.Redaction;
+import dev.pmbot.store.Ids;
+import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Problem;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** The log: what every room appends to, and what every stream follows. */
+public final class Audit implements EventLog<EventRow> {
+  /** The reserved workspace, whose chain holds what belongs to no workspace. */
+  public static final String SYSTEM = "system";
+
+  private static final int SALT_BYTES = 16;
+
+  private final Ids ids;
+  private volatile @Nullable Wake wake;
+
+  /** Who is told what was committed. */
+  @FunctionalInterface
+  public interface Wake {
+    /** These runs and threads of this workspace have new events. */
+    void committed(String workspaceId, Set<String> runIds, Set<String> threadIds);
+  }
+
+  /** With a source of ids and salts. */
+  public Audit(Ids ids) {
+    this.ids = ids;
+  }
+
+  /** Names who is told what was committed. */
+  public void onCommitted(Wake wake) {
+    this.wake = wake;
+  }
+
+  /** Begins the chain of a new workspace. */
+  public void begin(Tx tx, String workspaceId) {
+    tx.mapper(AuditMapper.class).begin(new HeadRow(workspaceId, 0, Chain.START));
+  }
+
+  /** Puts an event on the record, in this transaction or not at all. Its payload is redacted. */
+  public void append(Tx tx, Event event) {
+    Batch batch = tx.attachment(Batch.class, Batch::new);
+    if (batch.events.isEmpty()) {
+      tx.beforeEnd(() -> write(tx, batch));
+    }
+    batch.events.add(event);
+  }
+
+  private static final class Batch {
+    final List<Event> events = new ArrayList<>();
+  }
+
+  /**
+   * Gives the events of a transaction their places: last, so that the head is held for as short as
+   * can be.
+   */
+  private void write(Tx tx, Batch batch) {
+    Map<String, List<Event>> byWorkspace = new LinkedHashMap<>();
+    for (Event event : batch.events) {
+      byWorkspace.computeIfAbsent(event.workspaceId(), id -> new ArrayList<>()).add(event);
+    }
+    byWorkspace.forEach((workspaceId, events) -> write(tx, workspaceId, events));
+  }
+
+  private void write(Tx tx, String workspaceId, List<Event> events) {
+    AuditMapper mapper = tx.mapper(AuditMapper.class);
+    HeadRow head = mapper.head(workspaceId);
+    if (head == null) {
+      throw new IllegalStateException("workspace " + workspaceId + " has no chain");
+    }
+    long first = head.seq() + 1;
+    long seq = head.seq();
+    byte[] previous = head.hash();
+    Set<String> runIds = new HashSet<>();
+    Set<String> threadIds = new HashSet<>();
+    for (Event event : events) {
+      seq++;
+      EventRow row = seal(event, tx, seq, first, previous);
+      mapper.append(row);
+      previous = row.hash();
+      add(runIds, event.runId());
+      add(threadIds, event.threadId());
+    }
+    mapper.advance(new HeadRow(workspaceId, seq, previous));
+    tx.afterCommit(
+        () -> {
+          Wake listener = wake;
+          if (listener != null) {
+            listener.committed(workspaceId, runIds, threadIds);
+          }
+        });
+  }
+
+  private static void add(Set<String> ids, @Nullable String id) {
+    if (id != null) {
+      ids.add(id);
+    }
+  }
+
+  private EventRow seal(Event event, Tx tx, long seq, long first, byte[] previous) {
+    String payload = Redaction.redact(JsonText.write(event.facts()));
+    byte[] salt = ids.bytes(SALT_BYTES);
+    EventRow unsealed =
+        new EventRow(
+            ids.next("evt"),
+            event.workspaceId(),
+            event.runId(),
+            event.threadId(),
+            event.nodeId(),
+            event.type(),
+            payload,
+            tx.now(),
+            seq,
+            first,
+            tx.actor(),
+            salt,
+            Chain.payloadHash(salt, payload),
+            previous,
+            Chain.START);
+    return unsealed.sealed(Chain.hash(unsealed));
+  }
+
+  @Override
+  public List<LogEnd> ends(Tx tx, Scope scope) {
+    AuditMapper mapper = tx.mapper(AuditMapper.class);
+    if (scope.workspaceId() == null) {
+      return mapper.heads().stream().map(Audit::end).toList();
+    }
+    HeadRow head = mapper.head(scope.workspaceId());
+    return head == null || head.seq() == 0 ? List.of() : List.of(end(head));
+  }
+
+  private static LogEnd end(HeadRow head) {
+    return new LogEnd(head.workspaceId(), head.seq(), head.hash());
+  }
+
+  @Override
+  public List<EventRow> after(Tx tx, Scope scope, String workspaceId, long seq, int limit) {
+    AuditMapper mapper = tx.mapper(AuditMapper.class);
+    if (!scope.runIds().isEmpty()) {
+      return mapper.afterOfRuns(workspaceId, scope.runIds(), seq, limit);
+    }
+    if (!scope.threadIds().isEmpty()) {
+      return mapper.afterOfThreads(workspaceId, scope.threadIds(), seq, limit);
+    }
+    return mapper.after(workspaceId, seq, limit);
+  }
+
+  @Override
+  public @Nullable EventRow at(Tx tx, String workspaceId, long seq) {
+    return tx.mapper(AuditMapper.class).at(workspaceId, seq);
+  }
+
+  @Override
+  public long endOfTransaction(Tx tx, String workspaceId, long seq) {
+    AuditMapper mapper = tx.mapper(AuditMapper.class);
+    Long next = mapper.nextTransaction(workspaceId, seq);
+    if (next != null) {
+      return next - 1;
+    }
+    HeadRow head = mapper.head(workspaceId);
+    return head == null ? seq : head.seq();
+  }
+
+  /** The events in a scope before a seq, newest first: one workspace's, or one run's. */
+  List<EventRow> before(Tx tx, Scope scope, long seq, int limit) {
+    AuditMapper mapper = tx.mapper(AuditMapper.class);
+    return scope.runIds().isEmpty()
+        ? mapper.before(String.valueOf(scope.workspaceId()), seq, limit)
+        : mapper.beforeOfRun(scope.runIds().get(0), seq, limit);
+  }
+
+  /**
+   * The tip of a workspace's chain.
+   *
+   * @throws Problem NOT_FOUND when there is no such workspace
+   */
+  HeadRow head(Tx tx, String workspaceId) {
+    HeadRow head = tx.mapper(AuditMapper.class).head(workspaceId);
+    if (head == null) {
+      throw Problem.notFound("workspace", workspaceId);
+    }
+    return head;
+  }
+}

@@ -1,0 +1,170 @@
+package dev.pmbot.audit;
+
+import dev.pmbot.feed.Feed;
+import dev.pmbot.feed.LogEnd;
+import dev.pmbot.feed.Scope;
+import dev.pmbot.feed.View;
+import dev.pmbot.store.Store;
+import dev.pmbot.store.Tx;
+import dev.pmbot.v1.AuditEvent;
+import dev.pmbot.v1.AuditServiceGrpc;
+import dev.pmbot.v1.EventBatch;
+import dev.pmbot.v1.EventFilter;
+import dev.pmbot.v1.ListEventsRequest;
+import dev.pmbot.v1.ListEventsResponse;
+import dev.pmbot.v1.TailEventsRequest;
+import dev.pmbot.v1.TailEventsResponse;
+import dev.pmbot.v1.VerifyChainRequest;
+import dev.pmbot.v1.VerifyChainResponse;
+import dev.pmbot.wire.Calls;
+import dev.pmbot.wire.Paging;
+import dev.pmbot.wire.Problem;
+import io.grpc.stub.StreamObserver;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** The calls about the log. */
+public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
+  private final Calls calls;
+  private final Store store;
+  private final Audit audit;
+  private final ChainVerifier verifier;
+  private final Feed<EventRow> feed;
+  private final RunFinder runFinder;
+
+  /** Finds whose run it is: the log itself knows no runs. */
+  @FunctionalInterface
+  public interface RunFinder {
+    /**
+     * The workspace of a run.
+     *
+     * @throws Problem NOT_FOUND, also when a workspace is named and the run is another's
+     */
+    String workspaceOf(Tx tx, String runId, String workspaceId);
+  }
+
+  /** Over the log and those who follow it. */
+  public AuditService(
+      Calls calls, Store store, Audit audit, Feed<EventRow> feed, RunFinder runFinder) {
+    this.calls = calls;
+    this.store = store;
+    this.audit = audit;
+    this.verifier = new ChainVerifier(store);
+    this.feed = feed;
+    this.runFinder = runFinder;
+  }
+
+  @Override
+  public void listEvents(ListEventsRequest request, StreamObserver<ListEventsResponse> observer) {
+    EventFilter filter = request.getFilter();
+    calls.read(
+        observer,
+        tx -> {
+          Scope scope = scope(tx, filter);
+          Paging.Page<AuditEvent> page =
+              Paging.page(
+                  request,
+                  (behind, limit) ->
+                      audit.before(
+                          tx,
+                          scope,
+                          behind == null ? Long.MAX_VALUE : Long.parseLong(behind),
+                          limit),
+                  row -> Long.toString(row.seq()),
+                  AuditProtos::toProto);
+          return ListEventsResponse.newBuilder()
+              .addAllEvents(page.items())
+              .setNextPageToken(page.nextPageToken())
+              .build();
+        });
+  }
+
+  @Override
+  public void tailEvents(TailEventsRequest request, StreamObserver<TailEventsResponse> observer) {
+    store
+        .read(tx -> scope(tx, request.getFilter()))
+        .whenComplete(
+            (scope, failure) -> {
+              if (failure != null) {
+                observer.onError(dev.pmbot.wire.Statuses.of(failure));
+              } else {
+                feed.follow(
+                    observer,
+                    new EventsView(scope, request.getFromBeginning()),
+                    request.getCursor());
+              }
+            });
+  }
+
+  @Override
+  public void verifyChain(
+      VerifyChainRequest request, StreamObserver<VerifyChainResponse> observer) {
+    Calls.answer(
+        observer,
+        store
+            .read(tx -> audit.head(tx, request.getWorkspaceId()))
+            .thenCompose(verifier::verify)
+            .thenApply(AuditProtos::toProto));
+  }
+
+  private Scope scope(Tx tx, EventFilter filter) {
+    String workspaceId = filter.getWorkspaceId();
+    if (!filter.getRunId().isEmpty()) {
+      return new Scope(
+          runFinder.workspaceOf(tx, filter.getRunId(), workspaceId),
+          List.of(filter.getRunId()),
+          List.of());
+    }
+    return Scope.workspace(
+        workspaceId.isEmpty() ? null : audit.head(tx, workspaceId).workspaceId());
+  }
+
+  /** The log itself. */
+  private static final class EventsView implements View<EventRow, TailEventsResponse> {
+    private final Scope scope;
+    private final boolean fromBeginning;
+
+    EventsView(Scope scope, boolean fromBeginning) {
+      this.scope = scope;
+      this.fromBeginning = fromBeginning;
+    }
+
+    @Override
+    public String kind() {
+      return "events";
+    }
+
+    @Override
+    public Scope scope() {
+      return scope;
+    }
+
+    @Override
+    public boolean fromBeginning() {
+      return fromBeginning;
+    }
+
+    @Override
+    public @Nullable TailEventsResponse transaction(Tx tx, List<EventRow> events, String cursor) {
+      EventBatch.Builder batch = EventBatch.newBuilder();
+      events.forEach(event -> batch.addEvents(AuditProtos.toProto(event)));
+      return TailEventsResponse.newBuilder().setCursor(cursor).setTransaction(batch).build();
+    }
+
+    @Override
+    public TailEventsResponse synced(String cursor) {
+      return TailEventsResponse.newBuilder()
+          .setCursor(cursor)
+          .setSynced(AuditProtos.synced())
+          .build();
+    }
+
+    @Override
+    public TailEventsResponse heartbeat(String cursor, List<LogEnd> ends) {
+      return TailEventsResponse.newBuilder()
+          .setCursor(cursor)
+          .setHeartbeat(AuditProtos.heartbeat(ends))
+          .build();
+    }
+  }
+}

@@ -1,0 +1,98 @@
+package dev.pmbot.audit;
+
+import dev.pmbot.store.Store;
+import dev.pmbot.store.Tx;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+
+/** Walks a chain in short reads, from its beginning to where it ended when the walk began. */
+public final class ChainVerifier {
+  private static final int EVENTS_AT_ONCE = 500;
+
+  private final Store store;
+
+  /** Over a database. */
+  public ChainVerifier(Store store) {
+    this.store = store;
+  }
+
+  /** Walks a workspace's chain, which must exist. */
+  public CompletableFuture<Verification> verify(HeadRow head) {
+    return walk(new Walk(head));
+  }
+
+  private CompletableFuture<Verification> walk(Walk walk) {
+    return store
+        .read(walk::further)
+        .thenComposeAsync(
+            result -> result.map(CompletableFuture::completedFuture).orElseGet(() -> walk(walk)));
+  }
+
+  private static final class Walk {
+    private final HeadRow head;
+    private long seq;
+    private long transaction;
+    private byte[] previous = Chain.START;
+
+    Walk(HeadRow head) {
+      this.head = head;
+    }
+
+    /** Verifies some more; what it found, once it is through or found a fault. */
+    Optional<Verification> further(Tx tx) {
+      List<EventRow> events =
+          tx.mapper(AuditMapper.class).after(head.workspaceId(), seq, EVENTS_AT_ONCE);
+      for (EventRow event : events) {
+        if (seq == head.seq()) {
+          break;
+        }
+        String wrong = wrong(event);
+        if (wrong != null) {
+          return Optional.of(fault(Math.min(event.seq(), seq + 1), wrong));
+        }
+        seq = event.seq();
+        transaction = event.txFirstSeq();
+        previous = event.hash();
+      }
+      if (seq == head.seq()) {
+        return Optional.of(
+            Arrays.equals(previous, head.hash())
+                ? new Verification(seq, head, null)
+                : fault(seq, "the head names another hash than the last event has"));
+      }
+      return events.isEmpty()
+          ? Optional.of(
+              fault(
+                  seq + 1, "the head names events up to " + head.seq() + ", but they are missing"))
+          : Optional.empty();
+    }
+
+    private Verification fault(long at, String description) {
+      return new Verification(seq, head, new Verification.Fault(at, description));
+    }
+
+    private @Nullable String wrong(EventRow event) {
+      if (event.seq() != seq + 1) {
+        return "the event is missing";
+      }
+      if (event.txFirstSeq() != event.seq() && event.txFirstSeq() != transaction) {
+        return "the transaction's bounds do not fit those of the event before";
+      }
+      if (!Arrays.equals(event.prevHash(), previous)) {
+        return "it does not name the hash of the event before it";
+      }
+      if (event.payloadSalt() == null
+          || !Arrays.equals(
+              event.payloadHash(), Chain.payloadHash(event.payloadSalt(), event.payloadJson()))) {
+        return "the payload is not the one that was hashed";
+      }
+      if (!Arrays.equals(event.hash(), Chain.hash(event))) {
+        return "the fields are not the ones that were hashed";
+      }
+      return null;
+    }
+  }
+}
