@@ -1,0 +1,164 @@
+package dev.pmbot.feed;
+
+import dev.pmbot.store.Store;
+import dev.pmbot.store.Time;
+import dev.pmbot.wire.Problem;
+import dev.pmbot.wire.Statuses;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+
+/** Everybody who follows the log, and who of them is to be woken by what was committed. */
+public final class Feed<E extends LoggedEvent> implements AutoCloseable {
+  /** Streams open at once. */
+  public static final int MOST_STREAMS = 10_000;
+
+  private static final long TICK_MILLIS = 500;
+
+  private final Store store;
+  private final EventLog<E> log;
+  private final Time time;
+  private final Set<Following<E, ?>> open = ConcurrentHashMap.newKeySet();
+  private final Set<Following<E, ?>> ofAll = ConcurrentHashMap.newKeySet();
+  private final Map<String, Set<Following<E, ?>>> byWorkspace = new ConcurrentHashMap<>();
+  private final Map<String, Set<Following<E, ?>>> byRun = new ConcurrentHashMap<>();
+  private final Map<String, Set<Following<E, ?>>> byThread = new ConcurrentHashMap<>();
+  private final ScheduledExecutorService ticker =
+      Executors.newSingleThreadScheduledExecutor(task -> daemon(task, "pmbot-heartbeats"));
+  private final ExecutorService sender =
+      Executors.newSingleThreadExecutor(task -> daemon(task, "pmbot-streams"));
+  private volatile boolean closed;
+
+  /** Over a log. */
+  public Feed(Store store, EventLog<E> log, Time time) {
+    this.store = store;
+    this.log = log;
+    this.time = time;
+    ticker.scheduleWithFixedDelay(this::tick, TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
+  }
+
+  private static Thread daemon(Runnable task, String name) {
+    Thread thread = new Thread(task, name);
+    thread.setDaemon(true);
+    return thread;
+  }
+
+  /** Streams that are open now. */
+  public int openStreams() {
+    return open.size();
+  }
+
+  /**
+   * Answers a call with a stream.
+   *
+   * @param cursor the last that the client handled; empty: none
+   */
+  public <R> void follow(StreamObserver<R> observer, View<E, R> view, String cursor) {
+    ServerCallStreamObserver<R> call = (ServerCallStreamObserver<R>) observer;
+    if (closed) {
+      call.onError(Statuses.of(Problem.shuttingDown()));
+      return;
+    }
+    if (open.size() >= MOST_STREAMS) {
+      call.onError(Statuses.of(Problem.tooManyOpen("streams are open", MOST_STREAMS)));
+      return;
+    }
+    Following<E, R> following =
+        new Following<>(store, log, time, call, view, cursor, this::forget, sender);
+    // Registered before anything is read: what is committed from now on wakes it.
+    register(following);
+    call.setOnCancelHandler(() -> forget(following));
+    call.setOnReadyHandler(following::kick);
+    following.kick();
+    if (closed) {
+      following.end(Problem.shuttingDown());
+    }
+  }
+
+  /**
+   * Wakes those who follow what was committed. Carries no data: losing one or getting two changes
+   * nothing.
+   */
+  public void committed(
+      String workspaceId, Collection<String> runIds, Collection<String> threadIds) {
+    ofAll.forEach(following -> following.wake(workspaceId));
+    wake(byWorkspace, List.of(workspaceId), workspaceId);
+    wake(byRun, runIds, workspaceId);
+    wake(byThread, threadIds, workspaceId);
+  }
+
+  private void wake(
+      Map<String, Set<Following<E, ?>>> index, Collection<String> keys, String workspaceId) {
+    for (String key : keys) {
+      Set<Following<E, ?>> followings = index.get(key);
+      if (followings != null) {
+        followings.forEach(following -> following.wake(workspaceId));
+      }
+    }
+  }
+
+  private void register(Following<E, ?> following) {
+    open.add(following);
+    Scope scope = following.scope();
+    scope.runIds().forEach(id -> add(byRun, id, following));
+    scope.threadIds().forEach(id -> add(byThread, id, following));
+    if (!scope.isNarrow()) {
+      if (scope.workspaceId() == null) {
+        ofAll.add(following);
+      } else {
+        add(byWorkspace, scope.workspaceId(), following);
+      }
+    }
+  }
+
+  private void add(Map<String, Set<Following<E, ?>>> index, String key, Following<E, ?> following) {
+    index.compute(
+        key,
+        (ignored, known) -> {
+          Set<Following<E, ?>> followings = known == null ? ConcurrentHashMap.newKeySet() : known;
+          followings.add(following);
+          return followings;
+        });
+  }
+
+  private void forget(Following<E, ?> following) {
+    open.remove(following);
+    ofAll.remove(following);
+    Scope scope = following.scope();
+    scope.runIds().forEach(id -> remove(byRun, id, following));
+    scope.threadIds().forEach(id -> remove(byThread, id, following));
+    if (scope.workspaceId() != null) {
+      remove(byWorkspace, scope.workspaceId(), following);
+    }
+  }
+
+  private void remove(
+      Map<String, Set<Following<E, ?>>> index, String key, Following<E, ?> following) {
+    index.computeIfPresent(
+        key,
+        (ignored, followings) -> {
+          followings.remove(following);
+          return followings.isEmpty() ? null : followings;
+        });
+  }
+
+  private void tick() {
+    open.forEach(Following::tick);
+  }
+
+  /** Tells every stream to come again. */
+  @Override
+  public void close() {
+    closed = true;
+    ticker.shutdownNow();
+    open.forEach(following -> following.end(Problem.shuttingDown()));
+  }
+}

@@ -1,0 +1,358 @@
+package dev.pmbot.feed;
+
+import dev.pmbot.feed.Cursor.Position;
+import dev.pmbot.store.Digests;
+import dev.pmbot.store.Store;
+import dev.pmbot.store.Time;
+import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Problem;
+import dev.pmbot.wire.Statuses;
+import io.grpc.stub.ServerCallStreamObserver;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One stream. It is a cursor and a loop: read a little of what is new, send it, look again; and it
+ * stops while the client is not ready. At most one step runs at a time, on a thread of the store.
+ */
+final class Following<E extends LoggedEvent, R> {
+  private static final long HEARTBEAT_NANOS = TimeUnit.SECONDS.toNanos(15);
+  private static final int EVENTS_AT_ONCE = 256;
+  private static final int BYTES_AT_ONCE = 1 << 20;
+  private static final int SNAPSHOT_ITEMS_AT_ONCE = 20;
+
+  private final Store store;
+  private final EventLog<E> log;
+  private final Time time;
+  private final ServerCallStreamObserver<R> call;
+  private final View<E, R> view;
+  private final Scope scope;
+  private final String filter;
+  private final String resumedFrom;
+  private final Consumer<Following<E, ?>> onEnd;
+  private final Executor sender;
+
+  /** What one look at the log gave: messages to send, and whether to look again at once. */
+  private record Step<R>(List<R> messages, boolean more) {}
+
+  private final AtomicInteger kicks = new AtomicInteger();
+  private final Set<String> woken = ConcurrentHashMap.newKeySet();
+  private volatile long lastSentNanos;
+  private volatile boolean heartbeatDue;
+  private volatile @Nullable Problem ending;
+
+  // Touched by one step at a time.
+  private boolean begun;
+  private boolean synced;
+  private boolean ended;
+  private Map<String, Position> positions = new TreeMap<>();
+  private final Deque<String> snapshot = new ArrayDeque<>();
+
+  Following(
+      Store store,
+      EventLog<E> log,
+      Time time,
+      ServerCallStreamObserver<R> call,
+      View<E, R> view,
+      String cursor,
+      Consumer<Following<E, ?>> onEnd,
+      Executor sender) {
+    this.store = store;
+    this.log = log;
+    this.time = time;
+    this.call = call;
+    this.view = view;
+    this.scope = view.scope();
+    this.resumedFrom = cursor;
+    this.onEnd = onEnd;
+    this.sender = sender;
+    String canonical = view.kind() + "|" + scope.canonical();
+    byte[] digest = Digests.sha256(canonical.getBytes(StandardCharsets.UTF_8));
+    this.filter = HexFormat.of().formatHex(digest, 0, 8);
+    this.lastSentNanos = time.monotonicNanos();
+  }
+
+  Scope scope() {
+    return scope;
+  }
+
+  /** Something was committed in this workspace that it may show. */
+  void wake(String workspaceId) {
+    woken.add(workspaceId);
+    kick();
+  }
+
+  void tick() {
+    if (time.monotonicNanos() - lastSentNanos >= HEARTBEAT_NANOS) {
+      heartbeatDue = true;
+      kick();
+    }
+  }
+
+  void end(Problem problem) {
+    ending = problem;
+    kick();
+  }
+
+  /**
+   * Looks whether there is something to do; cheap when there is not, and when a step runs already.
+   */
+  void kick() {
+    if (kicks.getAndIncrement() == 0) {
+      step(1);
+    }
+  }
+
+  private void step(int seen) {
+    if (ended || call.isCancelled()) {
+      return; // The count stays above zero: no further step begins.
+    }
+    Problem problem = ending;
+    if (problem != null) {
+      fail(problem);
+      return;
+    }
+    if (!call.isReady()) {
+      rest(seen);
+      return;
+    }
+    // Another thread goes on, always: a long catch-up would otherwise nest one call in the next.
+    store
+        .read(this::readSome)
+        .whenCompleteAsync(
+            (step, failure) -> {
+              if (failure != null) {
+                fail(failure);
+              } else {
+                send(step, seen);
+              }
+            },
+            sender);
+  }
+
+  private void send(Step<R> step, int seen) {
+    try {
+      if (!step.messages.isEmpty() && !call.isCancelled()) {
+        step.messages.forEach(call::onNext);
+        lastSentNanos = time.monotonicNanos();
+      }
+    } catch (RuntimeException gone) {
+      fail(gone);
+      return;
+    }
+    if (step.more) {
+      step(kicks.get());
+    } else {
+      rest(seen);
+    }
+  }
+
+  /** Nothing left to do, unless somebody kicked since that many kicks had been seen. */
+  private void rest(int seen) {
+    int more = kicks.addAndGet(-seen);
+    if (more > 0) {
+      step(more);
+    }
+  }
+
+  private void fail(Throwable failure) {
+    ended = true;
+    onEnd.accept(this);
+    if (!call.isCancelled()) {
+      try {
+        call.onError(Statuses.of(failure));
+      } catch (IllegalStateException | io.grpc.StatusRuntimeException alreadyClosed) {
+        // The client went while this was being said; there is nobody left to tell.
+        return;
+      }
+    }
+  }
+
+  private Step<R> readSome(Tx tx) {
+    // Taken before anything is read: what is committed after this point wakes it again.
+    boolean lookEverywhere = !synced || heartbeatDue;
+    Set<String> hints = new HashSet<>(woken);
+    woken.removeAll(hints);
+    if (!begun) {
+      begin(tx);
+      begun = true;
+    }
+    List<R> messages = new ArrayList<>();
+    while (!snapshot.isEmpty() && messages.size() < SNAPSHOT_ITEMS_AT_ONCE) {
+      R item = view.snapshotItem(tx, snapshot.remove());
+      if (item != null) {
+        messages.add(item);
+      }
+    }
+    if (!messages.isEmpty()) {
+      woken.addAll(hints);
+      return new Step<>(messages, true);
+    }
+    List<LogEnd> ends = log.ends(tx, scope);
+    for (LogEnd end : ends) {
+      String workspaceId = end.workspaceId();
+      if (!lookEverywhere && !hints.contains(workspaceId)) {
+        continue;
+      }
+      if (!readWorkspace(tx, end, messages) || !messages.isEmpty()) {
+        // What has not been looked at yet is looked at in the next step.
+        woken.addAll(hints);
+        woken.add(workspaceId);
+        return new Step<>(messages, true);
+      }
+    }
+    if (!synced) {
+      synced = true;
+      messages.add(view.synced(cursor()));
+    } else if (heartbeatDue) {
+      messages.add(view.heartbeat(cursor(), ends));
+    }
+    heartbeatDue = false;
+    return new Step<>(messages, false);
+  }
+
+  /**
+   * Adds a workspace's next messages, about a page of them; whether its log has been read to its
+   * end.
+   */
+  private boolean readWorkspace(Tx tx, LogEnd end, List<R> messages) {
+    String workspaceId = end.workspaceId();
+    Position position = positions.getOrDefault(workspaceId, Position.START);
+    if (position.seq() >= end.seq()) {
+      return true;
+    }
+    int limit = EVENTS_AT_ONCE;
+    List<E> events = log.after(tx, scope, workspaceId, position.seq(), limit);
+    while (events.size() == limit && endOfGroup(events, 0) == limit) {
+      limit *= 4; // One transaction of more events than a page: take all of it.
+      events = log.after(tx, scope, workspaceId, position.seq(), limit);
+    }
+    boolean toTheEnd = events.size() < limit;
+    int index = 0;
+    int bytes = 0;
+    while (index < events.size() && bytes < BYTES_AT_ONCE) {
+      int next = endOfGroup(events, index);
+      if (next == events.size() && !toTheEnd) {
+        return false; // The rest of this transaction is on the next page: read it again from its
+        // beginning.
+      }
+      List<E> transaction = events.subList(index, next);
+      positions.put(workspaceId, position(endOf(tx, transaction)));
+      bytes += say(tx, transaction, messages);
+      index = next;
+    }
+    if (index < events.size() || !toTheEnd) {
+      return false;
+    }
+    positions.put(workspaceId, new Position(end.seq(), prefix(end.hash())));
+    return true;
+  }
+
+  /**
+   * The event that ends a transaction: in a narrow scope it may be one that the stream does not
+   * show.
+   */
+  private E endOf(Tx tx, List<E> transaction) {
+    E last = transaction.get(transaction.size() - 1);
+    if (!scope.isNarrow()) {
+      return last;
+    }
+    long end = log.endOfTransaction(tx, last.workspaceId(), last.seq());
+    return end == last.seq() ? last : Objects.requireNonNull(log.at(tx, last.workspaceId(), end));
+  }
+
+  private int endOfGroup(List<E> events, int from) {
+    long transaction = events.get(from).txFirstSeq();
+    int next = from;
+    while (next < events.size() && events.get(next).txFirstSeq() == transaction) {
+      next++;
+    }
+    return next;
+  }
+
+  /** Says one transaction, in parts when it is very large; about how many bytes that took. */
+  private int say(Tx tx, List<E> transaction, List<R> messages) {
+    int total = 0;
+    int from = 0;
+    while (from < transaction.size()) {
+      int next = from;
+      int bytes = 0;
+      while (next < transaction.size()
+          && (bytes == 0 || bytes + transaction.get(next).size() <= BYTES_AT_ONCE)) {
+        bytes += transaction.get(next).size();
+        next++;
+      }
+      boolean whole = next == transaction.size();
+      R message = view.transaction(tx, transaction.subList(from, next), whole ? cursor() : "");
+      if (message != null) {
+        messages.add(message);
+        total += bytes;
+      }
+      from = next;
+    }
+    return total;
+  }
+
+  private void begin(Tx tx) {
+    if (!resumedFrom.isEmpty()) {
+      positions = resume(tx, Cursor.decode(resumedFrom));
+    } else if (!view.fromBeginning()) {
+      for (LogEnd end : log.ends(tx, scope)) {
+        positions.put(end.workspaceId(), new Position(end.seq(), prefix(end.hash())));
+      }
+      snapshot.addAll(view.snapshot(tx));
+    }
+  }
+
+  private Map<String, Position> resume(Tx tx, Cursor cursor) {
+    String earliest = new Cursor(store.incarnation(), filter, Map.of()).encode();
+    if (!cursor.incarnation().equals(store.incarnation())) {
+      throw Problem.cursorOtherDatabase(earliest);
+    }
+    if (!cursor.filter().equals(filter)) {
+      throw Problem.cursorOtherFilter(earliest);
+    }
+    cursor
+        .positions()
+        .forEach(
+            (workspaceId, position) -> {
+              E event = log.at(tx, workspaceId, position.seq());
+              if (event != null
+                  && log.endOfTransaction(tx, workspaceId, position.seq()) != position.seq()) {
+                throw Problem.invalidCursor();
+              }
+              if (event == null || prefix(event.hash()) != position.hash()) {
+                throw Problem.cursorHistoryChanged(workspaceId, position.seq(), earliest);
+              }
+            });
+    return new TreeMap<>(cursor.positions());
+  }
+
+  private String cursor() {
+    return new Cursor(store.incarnation(), filter, positions).encode();
+  }
+
+  private static Position position(LoggedEvent event) {
+    return new Position(event.seq(), prefix(event.hash()));
+  }
+
+  private static long prefix(byte[] hash) {
+    return ByteBuffer.wrap(hash).getLong();
+  }
+}
