@@ -1,0 +1,27 @@
+package dev.pmbot.repo;
+
+import dev.pmbot.v1.Repo;
+import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoTime;
+
+/** Repos as messages. */
+final class RepoProtos {
+  private RepoProtos() {}
+
+  static Repo toProto(RepoRow row) {
+    Repo.Builder repo =
+        Repo.newBuilder()
+            .setRepoId(row.repoId())
+            .setWorkspaceId(row.workspaceId())
+            .setFullName(row.fullName())
+            .setDefaultBranch(row.defaultBranch())
+            .setStatus(
+                ProtoEnums.toProto(dev.pmbot.v1.RepoStatus.class, "REPO_STATUS_", row.status()))
+            .setAddedAt(ProtoTime.toProto(row.addedAt()))
+            .setVersion(row.version());
+    if (row.lastSyncAt() != null) {
+      repo.setLastSyncAt(ProtoTime.toProto(row.lastSyncAt()));
+    }
+    return repo.build();
+  }
+}
