@@ -1,0 +1,117 @@
+package dev.pmbot.run;
+
+import java.util.List;
+import org.apache.ibatis.annotations.Insert;
+import org.apache.ibatis.annotations.Param;
+import org.apache.ibatis.annotations.Select;
+import org.apache.ibatis.annotations.Update;
+import org.jspecify.annotations.Nullable;
+
+/** The rows of {@code runs}. */
+public interface RunMapper {
+  /** Adds a run. */
+  @Insert(
+      """
+      INSERT INTO runs (run_id, workspace_id, repo_id, goal, status, graph_id, thread_id, agent_run_spec_json, created_at,
+        updated_at, created_by, attempt, max_attempts, budget_json, tokens_used, tool_calls_used, cost_micros_used,
+        wall_micros_used, version)
+      VALUES (#{runId}, #{workspaceId}, #{repoId}, #{goal}, #{status}, #{graphId}, #{threadId}, #{agentRunSpecJson},
+        #{createdAt}, #{updatedAt}, #{createdBy}, #{attempt}, #{maxAttempts}, #{budgetJson}, #{tokensUsed},
+        #{toolCallsUsed}, #{costMicrosUsed}, #{wallMicrosUsed}, #{version})
+      """)
+  void insert(RunRow row);
+
+  /** The run with an id. */
+  @Select("SELECT * FROM runs WHERE run_id = #{runId}")
+  @Nullable RunRow find(String runId);
+
+  /** A workspace's runs, newest first. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM runs
+      WHERE workspace_id = #{workspaceId}
+        <if test="status != null">AND status = #{status}</if>
+        <if test="behind != null">AND run_id &lt; #{behind}</if>
+      ORDER BY run_id DESC LIMIT #{limit}
+      </script>
+      """)
+  List<RunRow> list(
+      @Param("workspaceId") String workspaceId,
+      @Param("status") @Nullable RunStatus status,
+      @Param("behind") @Nullable String behind,
+      @Param("limit") int limit);
+
+  /**
+   * Runs of a graph that may be claimed, oldest first. One that is due further ahead than a
+   * back-off can be is due now: the wall clock was put back since.
+   */
+  @Select(
+      """
+      <script>
+      SELECT * FROM runs
+      WHERE graph_id = #{graphId} AND status = 'approved' AND lease_token IS NULL
+        <if test="workspaceId != null">AND workspace_id = #{workspaceId}</if>
+        AND (next_attempt_at &lt;= #{now} OR next_attempt_at &gt; #{horizon})
+      ORDER BY next_attempt_at, run_id LIMIT #{limit}
+      </script>
+      """)
+  List<RunRow> claimable(
+      @Param("graphId") String graphId,
+      @Param("workspaceId") @Nullable String workspaceId,
+      @Param("now") long now,
+      @Param("horizon") long horizon,
+      @Param("limit") int limit);
+
+  /** Another unfinished run that was started on a thread. */
+  @Select(
+      """
+      SELECT run_id FROM runs
+      WHERE thread_id = #{threadId} AND run_id <> #{runId} AND started_at IS NOT NULL
+        AND status IN ('approved', 'running', 'blocked')
+      LIMIT 1
+      """)
+  @Nullable String otherRunOnThread(String threadId, String runId);
+
+  /** Runs that are leased, in the order of their tokens. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM runs
+      WHERE lease_token IS NOT NULL <if test="behind != null">AND lease_token &gt; #{behind}</if>
+      ORDER BY lease_token LIMIT #{limit}
+      </script>
+      """)
+  List<RunRow> leased(@Param("behind") @Nullable String behind, @Param("limit") int limit);
+
+  /** Runs whose back-off has not passed. */
+  @Select(
+      """
+      SELECT * FROM runs
+      WHERE status = 'approved' AND lease_token IS NULL AND next_attempt_at > #{now}
+      LIMIT #{limit}
+      """)
+  List<RunRow> backingOff(long now, int limit);
+
+  /** Stores a change, unless the row has changed since; the new row, or none. */
+  @Select(
+      value =
+          """
+          UPDATE runs SET status = #{change.status}, thread_id = #{change.threadId}, started_at = #{change.startedAt},
+            attempt = #{change.attempt}, next_attempt_at = #{change.nextAttemptAt}, lease_owner = #{change.leaseOwner},
+            lease_token = #{change.leaseToken}, lease_expires_at = #{change.leaseExpiresAt},
+            status_reason = #{change.statusReason}, updated_at = #{now}, version = version + 1
+          WHERE run_id = #{change.runId} AND version = #{change.version}
+          RETURNING *
+          """,
+      affectData = true)
+  @Nullable RunRow store(@Param("change") RunChange change, @Param("now") long now);
+
+  /** Moves a lease's end. No change of state: neither version nor time of update move. */
+  @Update(
+      "UPDATE runs SET lease_expires_at = #{expiresAt} WHERE run_id = #{runId} AND lease_token = #{token}")
+  int renew(
+      @Param("runId") String runId,
+      @Param("token") String token,
+      @Param("expiresAt") long expiresAt);
+}

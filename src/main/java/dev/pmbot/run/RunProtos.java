@@ -1,0 +1,70 @@
+package dev.pmbot.run;
+
+import dev.pmbot.v1.ClaimedRun;
+import dev.pmbot.v1.Run;
+import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoTime;
+import org.jspecify.annotations.Nullable;
+
+/** Runs as messages. */
+final class RunProtos {
+  private static final String STATUS = "RUN_STATUS_";
+
+  private RunProtos() {}
+
+  static dev.pmbot.v1.RunStatus toProto(RunStatus status) {
+    return ProtoEnums.toProto(dev.pmbot.v1.RunStatus.class, STATUS, status);
+  }
+
+  static @Nullable RunStatus fromProto(dev.pmbot.v1.RunStatus status) {
+    return ProtoEnums.fromProto(RunStatus.class, STATUS, status);
+  }
+
+  static Run toProto(RunRow row) {
+    Run.Builder run =
+        Run.newBuilder()
+            .setRunId(row.runId())
+            .setWorkspaceId(row.workspaceId())
+            .setRepoId(text(row.repoId()))
+            .setGoal(row.goal())
+            .setStatus(toProto(row.status()))
+            .setGraphId(row.graphId())
+            .setThreadId(text(row.threadId()))
+            .setAgentRunSpecJson(row.agentRunSpecJson())
+            .setCreatedAt(ProtoTime.toProto(row.createdAt()))
+            .setUpdatedAt(ProtoTime.toProto(row.updatedAt()))
+            .setCreatedBy(row.createdBy())
+            .setAttempt(row.attempt())
+            .setMaxAttempts(row.maxAttempts())
+            .setLeaseOwner(text(row.leaseOwner()))
+            .setStatusReason(text(row.statusReason()))
+            .setVersion(row.version())
+            .setBudgetJson(text(row.budgetJson()))
+            .setTokensUsed(row.tokensUsed())
+            .setToolCallsUsed(row.toolCallsUsed())
+            .setCostMicrosUsed(row.costMicrosUsed())
+            .setWallMicrosUsed(row.wallMicrosUsed());
+    if (row.nextAttemptAt() != null) {
+      run.setNextAttemptAt(ProtoTime.toProto(row.nextAttemptAt()));
+    }
+    if (row.leaseExpiresAt() != null) {
+      run.setLeaseExpiresAt(ProtoTime.toProto(row.leaseExpiresAt()));
+    }
+    if (row.cancelRequestedAt() != null) {
+      run.setCancelRequestedAt(ProtoTime.toProto(row.cancelRequestedAt()));
+    }
+    return run.build();
+  }
+
+  static ClaimedRun toProto(Claims.Claimed claimed) {
+    return ClaimedRun.newBuilder()
+        .setRun(toProto(claimed.run()))
+        .setLeaseToken(claimed.token())
+        .setLeaseDuration(ProtoTime.seconds(claimed.leaseSeconds()))
+        .build();
+  }
+
+  private static String text(@Nullable String text) {
+    return text == null ? "" : text;
+  }
+}

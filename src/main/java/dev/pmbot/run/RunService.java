@@ -1,0 +1,304 @@
+package dev.pmbot.run;
+
+import dev.pmbot.store.Time;
+import dev.pmbot.store.Tx;
+import dev.pmbot.v1.Approval;
+import dev.pmbot.v1.ClaimRunsRequest;
+import dev.pmbot.v1.ClaimRunsResponse;
+import dev.pmbot.v1.CompleteRunRequest;
+import dev.pmbot.v1.CompleteRunResponse;
+import dev.pmbot.v1.CreateRunRequest;
+import dev.pmbot.v1.CreateRunResponse;
+import dev.pmbot.v1.FailRunRequest;
+import dev.pmbot.v1.FailRunResponse;
+import dev.pmbot.v1.GetRunRequest;
+import dev.pmbot.v1.GetRunResponse;
+import dev.pmbot.v1.ListRunsRequest;
+import dev.pmbot.v1.ListRunsResponse;
+import dev.pmbot.v1.PauseRunRequest;
+import dev.pmbot.v1.PauseRunResponse;
+import dev.pmbot.v1.ReleaseRunRequest;
+import dev.pmbot.v1.ReleaseRunResponse;
+import dev.pmbot.v1.RenewLeaseRequest;
+import dev.pmbot.v1.RenewLeaseResponse;
+import dev.pmbot.v1.Run;
+import dev.pmbot.v1.RunServiceGrpc;
+import dev.pmbot.v1.StartRunRequest;
+import dev.pmbot.v1.StartRunResponse;
+import dev.pmbot.wire.Calls;
+import dev.pmbot.wire.Paging;
+import dev.pmbot.wire.ProtoTime;
+import io.grpc.Context;
+import io.grpc.stub.StreamObserver;
+import java.util.LinkedHashSet;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.BiFunction;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/** The calls about runs. */
+public final class RunService extends RunServiceGrpc.RunServiceImplBase {
+  private final Calls calls;
+  private final Claims claims;
+  private final Runs runs;
+  private final Time time;
+  private final BiFunction<Tx, RunRow, Approval> startGate;
+
+  /**
+   * Over the runs.
+   *
+   * @param startGate asks a person whether a new run may start
+   */
+  public RunService(
+      Calls calls, Claims claims, Time time, BiFunction<Tx, RunRow, Approval> startGate) {
+    this.calls = calls;
+    this.claims = claims;
+    this.runs = claims.runs();
+    this.time = time;
+    this.startGate = startGate;
+  }
+
+  @Override
+  public void createRun(CreateRunRequest request, StreamObserver<CreateRunResponse> observer) {
+    NewRun proposed =
+        new NewRun(
+            request.getWorkspaceId(),
+            absentIfEmpty(request.getRepoId()),
+            request.getGoal(),
+            request.getGraphId(),
+            absentIfEmpty(request.getThreadId()),
+            request.getAgentRunSpecJson().isEmpty() ? "{}" : request.getAgentRunSpecJson());
+    calls.mutate(
+        request,
+        observer,
+        tx -> {
+          RunRow row = runs.create(tx, proposed);
+          return CreateRunResponse.newBuilder()
+              .setRun(RunProtos.toProto(row))
+              .setApproval(startGate.apply(tx, row))
+              .build();
+        });
+  }
+
+  @Override
+  public void getRun(GetRunRequest request, StreamObserver<GetRunResponse> observer) {
+    calls.read(
+        observer,
+        tx ->
+            GetRunResponse.newBuilder()
+                .setRun(RunProtos.toProto(runs.get(tx, request.getRunId())))
+                .build());
+  }
+
+  @Override
+  public void listRuns(ListRunsRequest request, StreamObserver<ListRunsResponse> observer) {
+    RunStatus status = RunProtos.fromProto(request.getStatus());
+    calls.read(
+        observer,
+        tx -> {
+          Paging.Page<Run> page =
+              Paging.page(
+                  request,
+                  (behind, limit) -> runs.list(tx, request.getWorkspaceId(), status, behind, limit),
+                  RunRow::runId,
+                  RunProtos::toProto);
+          return ListRunsResponse.newBuilder()
+              .addAllRuns(page.items())
+              .setNextPageToken(page.nextPageToken())
+              .build();
+        });
+  }
+
+  @Override
+  public void claimRuns(ClaimRunsRequest request, StreamObserver<ClaimRunsResponse> observer) {
+    Set<String> graphIds = new LinkedHashSet<>(request.getGraphIdsList());
+    String workspaceId = absentIfEmpty(request.getWorkspaceId());
+    Claims.Order order =
+        new Claims.Order(
+            request.getWorkerId(), graphIds, Math.max(1, request.getMaxRuns()), workspaceId);
+    Context context = Context.current();
+    Supplier<CompletableFuture<ClaimRunsResponse>> attempt =
+        () -> contextual(context, () -> claim(request, order));
+    long nanos = ProtoTime.nanos(request.getWait());
+    if (nanos == 0) {
+      Calls.answer(observer, attempt.get());
+      return;
+    }
+    // Registered before the first look: a run that is cleared after it wakes this claim.
+    Waiters.Waiter waiter = claims.waiters().register(graphIds, workspaceId);
+    context.addListener(ended -> waiter.close(), Runnable::run);
+    long deadline = time.monotonicNanos() + nanos;
+    CompletableFuture<ClaimRunsResponse> answer =
+        claimOrWait(attempt, waiter, deadline)
+            .whenComplete((reply, failure) -> waiter.close())
+            .toCompletableFuture();
+    Calls.answer(observer, answer);
+  }
+
+  private CompletionStage<ClaimRunsResponse> claimOrWait(
+      Supplier<CompletableFuture<ClaimRunsResponse>> attempt,
+      Waiters.Waiter waiter,
+      long deadline) {
+    return attempt
+        .get()
+        .thenCompose(
+            reply -> {
+              long left = deadline - time.monotonicNanos();
+              if (reply.getClaimedRunsCount() > 0 || left <= 0) {
+                return CompletableFuture.completedFuture(reply);
+              }
+              return waiter
+                  .signal(left)
+                  .thenCompose(
+                      signalled -> {
+                        if (!signalled) {
+                          return CompletableFuture.completedFuture(reply);
+                        }
+                        waiter.again();
+                        return claimOrWait(attempt, waiter, deadline);
+                      });
+            });
+  }
+
+  private CompletableFuture<ClaimRunsResponse> claim(ClaimRunsRequest request, Claims.Order order) {
+    return calls.carryOut(
+        request,
+        new byte[0],
+        tx -> {
+          ClaimRunsResponse.Builder reply = ClaimRunsResponse.newBuilder();
+          claims.claim(tx, order).forEach(run -> reply.addClaimedRuns(RunProtos.toProto(run)));
+          return reply.build();
+        },
+        reply -> reply.getClaimedRunsCount() > 0,
+        this::claimedStill);
+  }
+
+  private ClaimRunsResponse claimedStill(Tx tx, ClaimRunsResponse first) {
+    ClaimRunsResponse.Builder reply = ClaimRunsResponse.newBuilder();
+    first
+        .getClaimedRunsList()
+        .forEach(
+            claimed -> {
+              Claims.Claimed now =
+                  claims.stillClaimed(tx, claimed.getRun().getRunId(), claimed.getLeaseToken());
+              if (now != null) {
+                reply.addClaimedRuns(RunProtos.toProto(now));
+              }
+            });
+    return reply.build();
+  }
+
+  @Override
+  public void startRun(StartRunRequest request, StreamObserver<StartRunResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            StartRunResponse.newBuilder()
+                .setRun(
+                    RunProtos.toProto(
+                        runs.start(
+                            tx,
+                            request.getRunId(),
+                            request.getLeaseToken(),
+                            request.getThreadId())))
+                .build());
+  }
+
+  @Override
+  public void renewLease(RenewLeaseRequest request, StreamObserver<RenewLeaseResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx -> {
+          RunRow row = runs.renew(tx, request.getRunId(), request.getLeaseToken());
+          RenewLeaseResponse.Builder reply =
+              RenewLeaseResponse.newBuilder()
+                  .setStatus(RunProtos.toProto(row.status()))
+                  .setCancelRequested(row.cancelRequestedAt() != null);
+          if (row.leaseExpiresAt() != null) {
+            reply.setLeaseExpiresAt(ProtoTime.toProto(row.leaseExpiresAt()));
+          }
+          return reply.build();
+        });
+  }
+
+  @Override
+  public void pauseRun(PauseRunRequest request, StreamObserver<PauseRunResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            PauseRunResponse.newBuilder()
+                .setRun(
+                    RunProtos.toProto(
+                        runs.pause(
+                            tx,
+                            request.getRunId(),
+                            request.getLeaseToken(),
+                            request.getReleaseLease())))
+                .build());
+  }
+
+  @Override
+  public void releaseRun(ReleaseRunRequest request, StreamObserver<ReleaseRunResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            ReleaseRunResponse.newBuilder()
+                .setRun(
+                    RunProtos.toProto(
+                        runs.release(
+                            tx, request.getRunId(), request.getLeaseToken(), request.getReason())))
+                .build());
+  }
+
+  @Override
+  public void completeRun(
+      CompleteRunRequest request, StreamObserver<CompleteRunResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            CompleteRunResponse.newBuilder()
+                .setRun(
+                    RunProtos.toProto(
+                        runs.complete(
+                            tx, request.getRunId(), request.getLeaseToken(), request.getSummary())))
+                .build());
+  }
+
+  @Override
+  public void failRun(FailRunRequest request, StreamObserver<FailRunResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            FailRunResponse.newBuilder()
+                .setRun(
+                    RunProtos.toProto(
+                        runs.fail(
+                            tx,
+                            request.getRunId(),
+                            request.getLeaseToken(),
+                            request.getReason(),
+                            request.getRetryable())))
+                .build());
+  }
+
+  private static <T> T contextual(Context context, Supplier<T> work) {
+    Context before = context.attach();
+    try {
+      return work.get();
+    } finally {
+      context.detach(before);
+    }
+  }
+
+  private static @Nullable String absentIfEmpty(String text) {
+    return text.isEmpty() ? null : text;
+  }
+}

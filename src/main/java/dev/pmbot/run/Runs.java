@@ -1,0 +1,377 @@
+package dev.pmbot.run;
+
+import dev.pmbot.audit.Audit;
+import dev.pmbot.audit.Event;
+import dev.pmbot.json.Redaction;
+import dev.pmbot.repo.RepoRow;
+import dev.pmbot.repo.RepoStatus;
+import dev.pmbot.repo.Repos;
+import dev.pmbot.store.Ids;
+import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Principal;
+import dev.pmbot.wire.Problem;
+import dev.pmbot.workspace.Workspaces;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
+import java.util.function.BiPredicate;
+import org.jspecify.annotations.Nullable;
+
+/** The life of runs. */
+public final class Runs {
+  private static final long MICROS = 1_000_000;
+  private static final int LONGEST_BACK_OFF_SECONDS = 60;
+
+  private final Workspaces workspaces;
+  private final Repos repos;
+  private final Audit audit;
+  private final Ids ids;
+  private final Leases leases;
+  private final Waiters waiters;
+  private final List<BiConsumer<Tx, RunRow>> endings = new ArrayList<>();
+  private final List<BiPredicate<Tx, String>> blockers = new ArrayList<>();
+
+  Runs(Workspaces workspaces, Repos repos, Audit audit, Ids ids, Leases leases, Waiters waiters) {
+    this.workspaces = workspaces;
+    this.repos = repos;
+    this.audit = audit;
+    this.ids = ids;
+    this.leases = leases;
+    this.waiters = waiters;
+  }
+
+  /** Names who closes what a run leaves open when it ends. */
+  public void onEnded(BiConsumer<Tx, RunRow> handler) {
+    endings.add(handler);
+  }
+
+  /** Names who knows whether a run waits for a person. */
+  public void blockedBy(BiPredicate<Tx, String> blocker) {
+    blockers.add(blocker);
+  }
+
+  /** Proposes a run. */
+  public RunRow create(Tx tx, NewRun proposed) {
+    RunSpec spec = RunSpec.parse(proposed.agentRunSpecJson());
+    workspaces.get(tx, proposed.workspaceId());
+    if (proposed.repoId() != null) {
+      RepoRow repo = repos.get(tx, proposed.repoId());
+      if (!repo.workspaceId().equals(proposed.workspaceId())) {
+        throw Problem.notFound("repo", repo.repoId());
+      }
+      if (repo.status() != RepoStatus.ACTIVE) {
+        throw Problem.wrongState(
+            "repo", repo.repoId(), repo.status(), EnumSet.of(RepoStatus.ACTIVE));
+      }
+    }
+    RunRow row =
+        new RunRow(
+            ids.next("run"),
+            proposed.workspaceId(),
+            proposed.repoId(),
+            proposed.goal(),
+            RunStatus.PROPOSED,
+            proposed.graphId(),
+            proposed.threadId(),
+            proposed.agentRunSpecJson(),
+            tx.now(),
+            tx.now(),
+            tx.actor(),
+            null,
+            1,
+            spec.maxAttempts(),
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            0,
+            0,
+            0,
+            0,
+            1);
+    tx.mapper(RunMapper.class).insert(row);
+    audit.append(
+        tx, event(row, "run.created").with("goal", row.goal()).with("graph_id", row.graphId()));
+    return row;
+  }
+
+  /** The run with an id. */
+  public RunRow get(Tx tx, String runId) {
+    RunRow row = tx.mapper(RunMapper.class).find(runId);
+    if (row == null) {
+      throw Problem.notFound("run", runId);
+    }
+    return row;
+  }
+
+  /** The run with an id, of a workspace if one is named: another workspace's run is not found. */
+  public RunRow get(Tx tx, String runId, String workspaceId) {
+    RunRow row = get(tx, runId);
+    if (!workspaceId.isEmpty() && !row.workspaceId().equals(workspaceId)) {
+      throw Problem.notFound("run", runId);
+    }
+    return row;
+  }
+
+  /** A workspace's runs, newest first. */
+  public List<RunRow> list(
+      Tx tx, String workspaceId, @Nullable RunStatus status, @Nullable String behind, int limit) {
+    workspaces.get(tx, workspaceId);
+    return tx.mapper(RunMapper.class).list(workspaceId, status, behind, limit);
+  }
+
+  /** A person decided whether a run may start. */
+  public void decided(Tx tx, String runId, boolean approved) {
+    RunRow row = get(tx, runId);
+    if (row.status() != RunStatus.PROPOSED) {
+      return; // It ended while the question stood; the approval was closed with it.
+    }
+    if (approved) {
+      RunRow cleared =
+          store(tx, RunChange.of(row).status(RunStatus.APPROVED).claimableFrom(tx.now()));
+      audit.append(tx, event(cleared, "run.approved"));
+      announce(tx, cleared);
+    } else {
+      end(tx, row, RunStatus.REJECTED, null);
+    }
+  }
+
+  /**
+   * The run, if the token is that of its current lease.
+   *
+   * @throws Problem NOT_FOUND, LEASE_LOST
+   */
+  public RunRow fence(Tx tx, String runId, String token) {
+    RunRow row = get(tx, runId);
+    String owner = row.leaseOwner();
+    if (owner == null || !token.equals(row.leaseToken()) || leases.isExpired(token)) {
+      throw Problem.leaseLost(runId);
+    }
+    if (!tx.actor().equals(Principal.LOCAL_USER)) {
+      tx.actAs(Principal.worker(owner));
+    }
+    return row;
+  }
+
+  /** A worker starts a run that it has claimed. */
+  public RunRow start(Tx tx, String runId, String token, String threadId) {
+    RunRow row = fence(tx, runId, token);
+    if (row.threadId() != null && !row.threadId().equals(threadId)) {
+      throw Problem.invalidField(
+          "thread_id", "the run is bound to thread " + row.threadId() + "; start it on that one");
+    }
+    if (row.status() == RunStatus.RUNNING) {
+      return row;
+    }
+    require(row, RunStatus.APPROVED);
+    String other = tx.mapper(RunMapper.class).otherRunOnThread(threadId, runId);
+    if (other != null) {
+      throw Problem.threadInUse(threadId, other);
+    }
+    RunRow started =
+        store(tx, RunChange.of(row).status(RunStatus.RUNNING).thread(threadId, tx.now()));
+    audit.append(tx, event(started, "run.started").with("attempt", started.attempt()));
+    return started;
+  }
+
+  /** A worker is still there. */
+  public RunRow renew(Tx tx, String runId, String token) {
+    RunRow row = fence(tx, runId, token);
+    int seconds = RunSpec.parse(row.agentRunSpecJson()).leaseSeconds();
+    tx.mapper(RunMapper.class).renew(runId, token, tx.now() + seconds * MICROS);
+    tx.afterCommit(() -> leases.extend(token, runId, seconds));
+    return get(tx, runId);
+  }
+
+  /** The graph has stopped at questions. */
+  public RunRow pause(Tx tx, String runId, String token, boolean releaseLease) {
+    RunRow row = fence(tx, runId, token);
+    require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
+    boolean waits = isWaiting(tx, runId);
+    if (row.status() == RunStatus.BLOCKED && !releaseLease) {
+      return row;
+    }
+    if (!waits && !releaseLease) {
+      return row; // All was decided meanwhile: it goes on as it is.
+    }
+    RunChange change = RunChange.of(row);
+    change.status(waits ? RunStatus.BLOCKED : RunStatus.APPROVED);
+    if (!waits) {
+      change.claimableFrom(tx.now());
+    }
+    RunRow paused = store(tx, releaseLease ? withoutLease(tx, change) : change);
+    audit.append(
+        tx,
+        event(paused, waits ? "run.blocked" : "run.released").with("lease_released", releaseLease));
+    if (!waits) {
+      announce(tx, paused);
+    }
+    return paused;
+  }
+
+  /** A question of the run was decided: when it was the last, the run goes on. */
+  public void unblock(Tx tx, String runId) {
+    RunRow row = get(tx, runId);
+    if (row.status() != RunStatus.BLOCKED || isWaiting(tx, runId)) {
+      return;
+    }
+    String token = row.leaseToken();
+    boolean held = token != null && !leases.isExpired(token);
+    RunChange change = RunChange.of(row);
+    if (held) {
+      change.status(RunStatus.RUNNING);
+    } else {
+      withoutLease(tx, change.status(RunStatus.APPROVED).claimableFrom(tx.now()));
+    }
+    RunRow resumed = store(tx, change);
+    audit.append(tx, event(resumed, "run.resumed").with("status", resumed.status()));
+    if (!held) {
+      announce(tx, resumed);
+    }
+  }
+
+  /** A worker gives a run back; no attempt is counted. */
+  public RunRow release(Tx tx, String runId, String token, String reason) {
+    RunRow row = fence(tx, runId, token);
+    require(row, RunStatus.APPROVED, RunStatus.RUNNING, RunStatus.BLOCKED);
+    RunChange change = withoutLease(tx, RunChange.of(row));
+    if (row.status() != RunStatus.BLOCKED) {
+      change.status(RunStatus.APPROVED).claimableFrom(tx.now());
+    }
+    RunRow released = store(tx, change.reason(redacted(reason)));
+    audit.append(tx, event(released, "run.released").with("reason", released.statusReason()));
+    announce(tx, released);
+    return released;
+  }
+
+  /** A worker has carried a run to its end. */
+  public RunRow complete(Tx tx, String runId, String token, String summary) {
+    RunRow row = fence(tx, runId, token);
+    require(row, RunStatus.RUNNING);
+    return end(tx, row, RunStatus.COMPLETED, redacted(summary));
+  }
+
+  /** An attempt failed. */
+  public RunRow fail(Tx tx, String runId, String token, String reason, boolean retryable) {
+    RunRow row = fence(tx, runId, token);
+    require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
+    String why = redacted(reason);
+    return retryable && row.attempt() < row.maxAttempts()
+        ? retry(tx, row, why)
+        : end(tx, row, RunStatus.FAILED, why);
+  }
+
+  private RunRow retry(Tx tx, RunRow row, @Nullable String reason) {
+    long seconds =
+        Math.min(LONGEST_BACK_OFF_SECONDS, 1L << Math.min(row.attempt() - 1, Integer.SIZE - 2));
+    RunRow retried =
+        store(
+            tx,
+            withoutLease(
+                tx,
+                RunChange.of(row)
+                    .status(RunStatus.APPROVED)
+                    .attempt(row.attempt() + 1)
+                    .claimableFrom(tx.now() + seconds * MICROS)
+                    .reason(reason)));
+    audit.append(
+        tx,
+        event(retried, "run.retry_scheduled")
+            .with("attempt", retried.attempt())
+            .with("back_off_seconds", seconds)
+            .with("reason", reason));
+    tx.afterCommit(
+        () ->
+            waiters.wakeLater(
+                retried.workspaceId(), retried.graphId(), TimeUnit.SECONDS.toMicros(seconds)));
+    return retried;
+  }
+
+  /** Takes a run back from a worker whose lease has ended. */
+  void expire(Tx tx, String runId) {
+    RunRow row = get(tx, runId);
+    String token = row.leaseToken();
+    if (token == null || !leases.isExpired(token)) {
+      return;
+    }
+    audit.append(
+        tx,
+        event(row, "run.lease_expired")
+            .with("lease_owner", row.leaseOwner())
+            .with("status", row.status())
+            .with("attempt", row.attempt()));
+    String reason = "the lease of worker " + row.leaseOwner() + " ended";
+    switch (row.status()) {
+      case RUNNING -> {
+        if (row.attempt() < row.maxAttempts()) {
+          retry(tx, row, reason);
+        } else {
+          end(tx, row, RunStatus.FAILED, reason + "; no attempt is left");
+        }
+      }
+      // It never started, so no attempt was lost.
+      case APPROVED ->
+          announce(tx, store(tx, withoutLease(tx, RunChange.of(row).claimableFrom(tx.now()))));
+      case PROPOSED, BLOCKED, COMPLETED, FAILED, CANCELLED, REJECTED ->
+          store(tx, withoutLease(tx, RunChange.of(row)));
+    }
+  }
+
+  private RunRow end(Tx tx, RunRow row, RunStatus status, @Nullable String reason) {
+    RunRow ended = store(tx, withoutLease(tx, RunChange.of(row).status(status).reason(reason)));
+    audit.append(
+        tx,
+        event(ended, "run." + status.name().toLowerCase(java.util.Locale.ROOT))
+            .with("reason", reason));
+    endings.forEach(handler -> handler.accept(tx, ended));
+    return ended;
+  }
+
+  private boolean isWaiting(Tx tx, String runId) {
+    return blockers.stream().anyMatch(blocker -> blocker.test(tx, runId));
+  }
+
+  private RunChange withoutLease(Tx tx, RunChange change) {
+    String token = change.leaseToken;
+    tx.afterCommit(() -> leases.forget(token));
+    return change.withoutLease();
+  }
+
+  private void announce(Tx tx, RunRow row) {
+    if (row.status() == RunStatus.APPROVED) {
+      tx.afterCommit(() -> waiters.wake(row.workspaceId(), row.graphId()));
+    }
+  }
+
+  RunRow store(Tx tx, RunChange change) {
+    RunRow stored = tx.mapper(RunMapper.class).store(change, tx.now());
+    if (stored == null) {
+      throw new IllegalStateException("run " + change.runId + " changed within its transaction");
+    }
+    return stored;
+  }
+
+  private static void require(RunRow row, RunStatus first, RunStatus... others) {
+    Set<RunStatus> allowed = EnumSet.of(first, others);
+    if (!allowed.contains(row.status())) {
+      throw Problem.wrongState("run", row.runId(), row.status(), allowed);
+    }
+  }
+
+  private static @Nullable String redacted(String text) {
+    return text.isEmpty() ? null : Redaction.redactText(text);
+  }
+
+  static Event event(RunRow row, String type) {
+    return Event.of(row.workspaceId(), type)
+        .run(row.runId())
+        .thread(row.threadId())
+        .with("run_id", row.runId());
+  }
+}

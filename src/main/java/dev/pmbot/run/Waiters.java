@@ -1,0 +1,128 @@
+package dev.pmbot.run;
+
+import dev.pmbot.wire.Problem;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Claims that wait for work, in the order in which they came. A run that becomes claimable wakes
+ * one of them; one that leaves with a wake-up that it did not use hands it on.
+ */
+final class Waiters implements AutoCloseable {
+  /** Claims waiting at once. */
+  static final int MOST = 1_000;
+
+  private final ScheduledExecutorService timer;
+  private final Set<Waiter> waiting = new LinkedHashSet<>();
+
+  Waiters(ScheduledExecutorService timer) {
+    this.timer = timer;
+  }
+
+  /** One waiting claim. */
+  final class Waiter implements AutoCloseable {
+    private final Set<String> graphIds;
+    private final @Nullable String workspaceId;
+    private CompletableFuture<Boolean> signal = new CompletableFuture<>();
+    private @Nullable Work unused;
+
+    private Waiter(Set<String> graphIds, @Nullable String workspaceId) {
+      this.graphIds = graphIds;
+      this.workspaceId = workspaceId;
+    }
+
+    /** Completed with true when there may be work; with false when the time is up. */
+    CompletableFuture<Boolean> signal(long nanos) {
+      CompletableFuture<Boolean> current;
+      synchronized (waiting) {
+        current = signal;
+      }
+      return current.completeOnTimeout(false, Math.max(0, nanos), TimeUnit.NANOSECONDS);
+    }
+
+    /** Uses up the wake-up, if there was one, and waits again. */
+    void again() {
+      synchronized (waiting) {
+        unused = null;
+        signal = new CompletableFuture<>();
+        waiting.add(this);
+      }
+    }
+
+    private boolean takes(Work work) {
+      return graphIds.contains(work.graphId)
+          && (workspaceId == null || workspaceId.equals(work.workspaceId));
+    }
+
+    @Override
+    public void close() {
+      Work handOn;
+      synchronized (waiting) {
+        waiting.remove(this);
+        handOn = unused;
+        unused = null;
+      }
+      if (handOn != null) {
+        wake(handOn.workspaceId, handOn.graphId);
+      }
+    }
+  }
+
+  private record Work(String workspaceId, String graphId) {}
+
+  /**
+   * Waits from now on.
+   *
+   * @throws Problem TOO_MANY_OPEN
+   */
+  Waiter register(Set<String> graphIds, @Nullable String workspaceId) {
+    Waiter waiter = new Waiter(graphIds, workspaceId);
+    synchronized (waiting) {
+      if (waiting.size() >= MOST) {
+        throw Problem.tooManyOpen("claims wait", MOST);
+      }
+      waiting.add(waiter);
+    }
+    return waiter;
+  }
+
+  /** A run of this graph may be claimed: wakes the first who can take it. */
+  void wake(String workspaceId, String graphId) {
+    Work work = new Work(workspaceId, graphId);
+    CompletableFuture<Boolean> woken = null;
+    synchronized (waiting) {
+      for (Waiter waiter : waiting) {
+        if (waiter.takes(work)) {
+          waiting.remove(waiter);
+          waiter.unused = work;
+          woken = waiter.signal;
+          break;
+        }
+      }
+    }
+    if (woken != null) {
+      woken.complete(true);
+    }
+  }
+
+  /** A run of this graph may be claimed after some time. */
+  void wakeLater(String workspaceId, String graphId, long micros) {
+    timer.schedule(() -> wake(workspaceId, graphId), micros, TimeUnit.MICROSECONDS);
+  }
+
+  /** Tells all who wait that there will be no work. */
+  @Override
+  public void close() {
+    List<Waiter> all;
+    synchronized (waiting) {
+      all = List.copyOf(waiting);
+      waiting.clear();
+    }
+    all.forEach(waiter -> waiter.signal.complete(false));
+  }
+}
