@@ -1,0 +1,65 @@
+package dev.pmbot.approval;
+
+import dev.pmbot.v1.Approval;
+import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoTime;
+import org.jspecify.annotations.Nullable;
+
+/** Approvals as messages, with what interrupts and changesets share. */
+public final class ApprovalProtos {
+  private static final String STATUS = "APPROVAL_STATUS_";
+  private static final String RISK = "RISK_";
+
+  private ApprovalProtos() {}
+
+  static @Nullable ApprovalStatus fromProto(dev.pmbot.v1.ApprovalStatus status) {
+    return ProtoEnums.fromProto(ApprovalStatus.class, STATUS, status);
+  }
+
+  static ApprovalStatus decision(dev.pmbot.v1.ApprovalStatus status) {
+    return ProtoEnums.required(ApprovalStatus.class, STATUS, status);
+  }
+
+  /** A risk as a request has it; absent when it leaves it to the kind. */
+  public static @Nullable Risk fromProto(dev.pmbot.v1.Risk risk) {
+    return ProtoEnums.fromProto(Risk.class, RISK, risk);
+  }
+
+  /** A risk as a message. */
+  public static dev.pmbot.v1.Risk toProto(Risk risk) {
+    return ProtoEnums.toProto(dev.pmbot.v1.Risk.class, RISK, risk);
+  }
+
+  /** What ended it, as a message. */
+  public static dev.pmbot.v1.ClosedBy toProto(@Nullable ClosedBy closedBy) {
+    return ProtoEnums.toProto(dev.pmbot.v1.ClosedBy.class, "CLOSED_BY_", closedBy);
+  }
+
+  /** An approval as a message. */
+  public static Approval toProto(ApprovalRow row) {
+    Approval.Builder approval =
+        Approval.newBuilder()
+            .setApprovalId(row.approvalId())
+            .setWorkspaceId(row.workspaceId())
+            .setRunId(row.runId())
+            .setKind(
+                ProtoEnums.toProto(dev.pmbot.v1.ApprovalKind.class, "APPROVAL_KIND_", row.kind()))
+            .setStatus(ProtoEnums.toProto(dev.pmbot.v1.ApprovalStatus.class, STATUS, row.status()))
+            .setSubjectId(text(row.subjectId()))
+            .setPayloadJson(row.payloadJson())
+            .setPayloadHash(row.payloadHash())
+            .setRisk(toProto(row.risk()))
+            .setCreatedAt(ProtoTime.toProto(row.createdAt()))
+            .setActor(text(row.actor()))
+            .setNotes(text(row.notes()))
+            .setClosedBy(toProto(row.closedBy()));
+    if (row.resolvedAt() != null) {
+      approval.setResolvedAt(ProtoTime.toProto(row.resolvedAt()));
+    }
+    return approval.build();
+  }
+
+  private static String text(@Nullable String text) {
+    return text == null ? "" : text;
+  }
+}

@@ -1,0 +1,78 @@
+package dev.pmbot.approval;
+
+import dev.pmbot.v1.Approval;
+import dev.pmbot.v1.ApprovalServiceGrpc;
+import dev.pmbot.v1.GetApprovalRequest;
+import dev.pmbot.v1.GetApprovalResponse;
+import dev.pmbot.v1.ListApprovalsRequest;
+import dev.pmbot.v1.ListApprovalsResponse;
+import dev.pmbot.v1.ResolveApprovalRequest;
+import dev.pmbot.v1.ResolveApprovalResponse;
+import dev.pmbot.wire.Calls;
+import dev.pmbot.wire.Paging;
+import io.grpc.stub.StreamObserver;
+
+/** The calls about approvals. */
+public final class ApprovalService extends ApprovalServiceGrpc.ApprovalServiceImplBase {
+  private final Calls calls;
+  private final Approvals approvals;
+
+  /** Over the approvals. */
+  public ApprovalService(Calls calls, Approvals approvals) {
+    this.calls = calls;
+    this.approvals = approvals;
+  }
+
+  @Override
+  public void resolveApproval(
+      ResolveApprovalRequest request, StreamObserver<ResolveApprovalResponse> observer) {
+    ApprovalStatus status = ApprovalProtos.decision(request.getStatus());
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            ResolveApprovalResponse.newBuilder()
+                .setApproval(
+                    ApprovalProtos.toProto(
+                        approvals.resolve(
+                            tx,
+                            request.getApprovalId(),
+                            status,
+                            request.getPayloadHash(),
+                            request.getNotes())))
+                .build());
+  }
+
+  @Override
+  public void getApproval(
+      GetApprovalRequest request, StreamObserver<GetApprovalResponse> observer) {
+    calls.read(
+        observer,
+        tx ->
+            GetApprovalResponse.newBuilder()
+                .setApproval(ApprovalProtos.toProto(approvals.get(tx, request.getApprovalId())))
+                .build());
+  }
+
+  @Override
+  public void listApprovals(
+      ListApprovalsRequest request, StreamObserver<ListApprovalsResponse> observer) {
+    String workspaceId = request.getFilter().getWorkspaceId();
+    String runId = request.getFilter().getRunId();
+    ApprovalStatus status = ApprovalProtos.fromProto(request.getFilter().getStatus());
+    calls.read(
+        observer,
+        tx -> {
+          Paging.Page<Approval> page =
+              Paging.page(
+                  request,
+                  (behind, limit) -> approvals.list(tx, workspaceId, runId, status, behind, limit),
+                  ApprovalRow::approvalId,
+                  ApprovalProtos::toProto);
+          return ListApprovalsResponse.newBuilder()
+              .addAllApprovals(page.items())
+              .setNextPageToken(page.nextPageToken())
+              .build();
+        });
+  }
+}

@@ -1,0 +1,247 @@
+package dev.pmbot.approval;
+
+import dev.pmbot.audit.Audit;
+import dev.pmbot.audit.Event;
+import dev.pmbot.json.JsonText;
+import dev.pmbot.json.Redaction;
+import dev.pmbot.repo.Repos;
+import dev.pmbot.run.RunRow;
+import dev.pmbot.run.Runs;
+import dev.pmbot.store.Ids;
+import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Principal;
+import dev.pmbot.wire.Problem;
+import dev.pmbot.workspace.Workspaces;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.util.RawValue;
+
+/** The human gates. */
+public final class Approvals {
+  private final Workspaces workspaces;
+  private final Repos repos;
+  private final Runs runs;
+  private final Audit audit;
+  private final Ids ids;
+  private final PayloadSeal seal;
+  private final Map<ApprovalKind, BiConsumer<Tx, ApprovalRow>> handlers =
+      new EnumMap<>(ApprovalKind.class);
+
+  /** With the runs that they gate, the log, a source of ids and the server's seal. */
+  public Approvals(
+      Workspaces workspaces, Repos repos, Runs runs, Audit audit, Ids ids, PayloadSeal seal) {
+    this.workspaces = workspaces;
+    this.repos = repos;
+    this.runs = runs;
+    this.audit = audit;
+    this.ids = ids;
+    this.seal = seal;
+  }
+
+  /** Names who acts on a decision about approvals of a kind. */
+  public void onResolved(ApprovalKind kind, BiConsumer<Tx, ApprovalRow> handler) {
+    handlers.put(kind, handler);
+  }
+
+  /** Asks whether a new run may start. */
+  public ApprovalRow requestStart(Tx tx, RunRow run) {
+    Map<String, Object> payload = new LinkedHashMap<>();
+    payload.put("goal", run.goal());
+    payload.put("graph_id", run.graphId());
+    if (run.repoId() != null) {
+      payload.put("repo", repos.get(tx, run.repoId()).fullName());
+    }
+    // As it was given: a number that is parsed and written again may be another one.
+    payload.put("spec", new RawValue(run.agentRunSpecJson()));
+    String json = JsonText.write(payload);
+    return request(tx, run, ApprovalKind.RUN_START, null, json, seal.of(json), null);
+  }
+
+  /**
+   * Asks for a yes.
+   *
+   * @param subjectId the changeset or interrupt that it is about
+   * @param payloadJson what is shown, before redaction
+   * @param payloadHash what names it
+   * @param risk if it is higher than the kind's own
+   */
+  public ApprovalRow request(
+      Tx tx,
+      RunRow run,
+      ApprovalKind kind,
+      @Nullable String subjectId,
+      String payloadJson,
+      String payloadHash,
+      @Nullable Risk risk) {
+    ApprovalRow row =
+        new ApprovalRow(
+            ids.next("appr"),
+            run.workspaceId(),
+            run.runId(),
+            kind,
+            ApprovalStatus.PENDING,
+            subjectId,
+            Redaction.redact(payloadJson),
+            payloadHash,
+            kind.risk().raisedTo(risk),
+            tx.now(),
+            null,
+            null,
+            null,
+            null);
+    tx.mapper(ApprovalMapper.class).insert(row);
+    audit.append(tx, event(row, "approval.requested").thread(run.threadId()));
+    return row;
+  }
+
+  /**
+   * A person says yes or no, and what follows from it follows.
+   *
+   * @throws Problem NOT_FOUND, STALE_DECISION, ALREADY_DECIDED, QUESTION_CLOSED, and what the
+   *     kind's handler refuses
+   */
+  public ApprovalRow resolve(
+      Tx tx, String approvalId, ApprovalStatus status, String payloadHash, String notes) {
+    ApprovalRow row = get(tx, approvalId);
+    if (!row.payloadHash().equals(payloadHash)) {
+      throw Problem.staleDecision("approval", approvalId);
+    }
+    if (row.status() != ApprovalStatus.PENDING) {
+      return sameAgain(tx, row, status);
+    }
+    ApprovalRow resolved = settle(tx, row, status, notes);
+    BiConsumer<Tx, ApprovalRow> handler = handlers.get(row.kind());
+    if (handler != null) {
+      handler.accept(tx, resolved);
+    }
+    runs.unblock(tx, row.runId());
+    return resolved;
+  }
+
+  private static ApprovalRow sameAgain(Tx tx, ApprovalRow row, ApprovalStatus status) {
+    ClosedBy closedBy = row.closedBy();
+    if (closedBy != null && closedBy != ClosedBy.DECISION) {
+      throw Problem.questionClosed("approval", row.approvalId(), closedBy);
+    }
+    if (row.status() != status || !tx.actor().equals(row.actor())) {
+      throw Problem.alreadyDecided(
+          "approval", row.approvalId(), row.status(), row.actor(), row.resolvedAt());
+    }
+    return row;
+  }
+
+  /** Records a decision that was made, without what follows from it: its interrupt sees to that. */
+  public ApprovalRow settle(Tx tx, String approvalId, ApprovalStatus status, String notes) {
+    return settle(tx, get(tx, approvalId), status, notes);
+  }
+
+  private ApprovalRow settle(Tx tx, ApprovalRow row, ApprovalStatus status, String notes) {
+    String kept = notes.isEmpty() ? null : Redaction.redactText(notes);
+    return end(tx, row, status, tx.actor(), kept, ClosedBy.DECISION, "approval.resolved");
+  }
+
+  /**
+   * Ends a pending approval without a person: it counts as a no, and is never taken for an answer.
+   */
+  public void close(Tx tx, String approvalId, ClosedBy closedBy) {
+    ApprovalRow row = get(tx, approvalId);
+    if (row.status() == ApprovalStatus.PENDING) {
+      close(tx, row, closedBy);
+    }
+  }
+
+  /** Closes what a run that has ended leaves open; a changeset may outlive its run. */
+  public void closeAll(Tx tx, RunRow run) {
+    for (ApprovalRow row : tx.mapper(ApprovalMapper.class).pendingOfRun(run.runId())) {
+      if (row.kind() != ApprovalKind.CHANGESET_APPLY) {
+        close(tx, row, ClosedBy.RUN_ENDED);
+      }
+    }
+  }
+
+  private void close(Tx tx, ApprovalRow row, ClosedBy closedBy) {
+    end(tx, row, ApprovalStatus.REJECTED, Principal.SYSTEM, null, closedBy, "approval.closed");
+  }
+
+  private ApprovalRow end(
+      Tx tx,
+      ApprovalRow row,
+      ApprovalStatus status,
+      String actor,
+      @Nullable String notes,
+      ClosedBy closedBy,
+      String type) {
+    ApprovalRow ended =
+        tx.mapper(ApprovalMapper.class)
+            .end(row.approvalId(), status, tx.now(), actor, notes, closedBy);
+    if (ended == null) {
+      throw Problem.alreadyDecided(
+          "approval", row.approvalId(), row.status(), row.actor(), row.resolvedAt());
+    }
+    audit.append(
+        tx,
+        event(ended, type).with("status", status).with("closed_by", closedBy).with("notes", notes));
+    return ended;
+  }
+
+  /** Whether an approval only sums up a question, which is what a person sees in the inbox. */
+  public static boolean isOfInterrupt(ApprovalRow row) {
+    return row.subjectId() != null && row.kind().blocks();
+  }
+
+  /** Whether a run waits for one of its approvals. */
+  public boolean blocks(Tx tx, String runId) {
+    return tx.mapper(ApprovalMapper.class).pendingOfRun(runId).stream()
+        .anyMatch(row -> row.kind().blocks());
+  }
+
+  /** The approval with an id. */
+  public ApprovalRow get(Tx tx, String approvalId) {
+    ApprovalRow row = tx.mapper(ApprovalMapper.class).find(approvalId);
+    if (row == null) {
+      throw Problem.notFound("approval", approvalId);
+    }
+    return row;
+  }
+
+  /** Approvals of a workspace, of a run, or of both, newest first; an empty id names none. */
+  public List<ApprovalRow> list(
+      Tx tx,
+      String workspaceId,
+      String runId,
+      @Nullable ApprovalStatus status,
+      @Nullable String behind,
+      int limit) {
+    if (!workspaceId.isEmpty()) {
+      workspaces.get(tx, workspaceId);
+    }
+    if (!runId.isEmpty()) {
+      runs.get(tx, runId, workspaceId);
+      return tx.mapper(ApprovalMapper.class).list(null, runId, status, behind, limit);
+    }
+    return tx.mapper(ApprovalMapper.class).list(workspaceId, null, status, behind, limit);
+  }
+
+  /**
+   * What waits in the inbox at one risk behind an item, oldest first: approvals that belong to no
+   * interrupt.
+   */
+  public List<ApprovalRow> waiting(
+      Tx tx, @Nullable String workspaceId, Risk risk, long createdAt, String behind, int limit) {
+    return tx.mapper(ApprovalMapper.class).waiting(workspaceId, risk, createdAt, behind, limit);
+  }
+
+  private static Event event(ApprovalRow row, String type) {
+    return Event.of(row.workspaceId(), type)
+        .run(row.runId())
+        .with("approval_id", row.approvalId())
+        .with("kind", row.kind())
+        .with("risk", row.risk())
+        .with("subject_id", row.subjectId())
+        .with("payload_hash", row.payloadHash());
+  }
+}
