@@ -1,0 +1,157 @@
+package dev.pmbot.interrupt;
+
+import dev.pmbot.approval.ClosedBy;
+import dev.pmbot.approval.Risk;
+import java.util.List;
+import org.apache.ibatis.annotations.Insert;
+import org.apache.ibatis.annotations.Param;
+import org.apache.ibatis.annotations.Select;
+import org.jspecify.annotations.Nullable;
+
+/** The rows of {@code interrupts}. */
+public interface InterruptMapper {
+  /** Adds a question. */
+  @Insert(
+      """
+      INSERT INTO interrupts (interrupt_id, workspace_id, run_id, thread_id, node_id, kind, risk, payload_json, payload_hash,
+        status, decision_json, created_at, resolved_at, actor, approval_id, closed_by, external_id, generation,
+        checkpoint_id, guard, delivered_at, acknowledged_at)
+      VALUES (#{interruptId}, #{workspaceId}, #{runId}, #{threadId}, #{nodeId}, #{kind}, #{risk}, #{payloadJson},
+        #{payloadHash}, #{status}, #{decisionJson}, #{createdAt}, #{resolvedAt}, #{actor}, #{approvalId}, #{closedBy},
+        #{externalId}, #{generation}, #{checkpointId}, #{guard}, #{deliveredAt}, #{acknowledgedAt})
+      """)
+  void insert(InterruptRow row);
+
+  /** The question with an id. */
+  @Select("SELECT * FROM interrupts WHERE interrupt_id = #{interruptId}")
+  @Nullable InterruptRow find(String interruptId);
+
+  /** The newest generation of a question. */
+  @Select(
+      """
+      SELECT * FROM interrupts
+      WHERE run_id = #{runId} AND thread_id = #{threadId} AND external_id = #{externalId}
+      ORDER BY generation DESC LIMIT 1
+      """)
+  @Nullable InterruptRow newest(String runId, String threadId, String externalId);
+
+  /** A run's pending questions. */
+  @Select(
+      "SELECT * FROM interrupts WHERE run_id = #{runId} AND status = 'pending' ORDER BY interrupt_id")
+  List<InterruptRow> pendingOfRun(String runId);
+
+  /** Whether a run has a pending question. */
+  @Select("SELECT 1 FROM interrupts WHERE run_id = #{runId} AND status = 'pending' LIMIT 1")
+  @Nullable Integer anyPending(String runId);
+
+  /** Stores a decision; the new row, or none when the question is not pending. */
+  @Select(
+      value =
+          """
+          UPDATE interrupts SET status = #{status}, decision_json = #{decision}, resolved_at = #{now}, actor = #{actor},
+            closed_by = 'decision'
+          WHERE interrupt_id = #{interruptId} AND status = 'pending'
+          RETURNING *
+          """,
+      affectData = true)
+  @Nullable InterruptRow decide(
+      @Param("interruptId") String interruptId,
+      @Param("status") InterruptStatus status,
+      @Param("decision") String decision,
+      @Param("now") long now,
+      @Param("actor") String actor);
+
+  /**
+   * Closes a question without a person, also one whose decision was not taken: that decision is
+   * void.
+   */
+  @Select(
+      value =
+          """
+          UPDATE interrupts SET status = 'rejected', resolved_at = #{now}, actor = 'system', closed_by = #{closedBy}
+          WHERE interrupt_id = #{interruptId}
+          RETURNING *
+          """,
+      affectData = true)
+  InterruptRow close(
+      @Param("interruptId") String interruptId,
+      @Param("now") long now,
+      @Param("closedBy") ClosedBy closedBy);
+
+  /** The graph has taken the decision. */
+  @Select(
+      value =
+          """
+          UPDATE interrupts SET acknowledged_at = #{now}, delivered_at = coalesce(delivered_at, #{now})
+          WHERE interrupt_id = #{interruptId}
+          RETURNING *
+          """,
+      affectData = true)
+  InterruptRow acknowledge(@Param("interruptId") String interruptId, @Param("now") long now);
+
+  /** Questions of runs whose decisions are to be handed over, in the order of their ids. */
+  @Select(
+      """
+      <script>
+      SELECT interrupt_id FROM interrupts
+      WHERE closed_by = 'decision' AND acknowledged_at IS NULL
+        AND run_id IN <foreach item="id" collection="runIds" open="(" separator="," close=")">#{id}</foreach>
+      ORDER BY interrupt_id
+      </script>
+      """)
+  List<String> toDeliverToRuns(@Param("runIds") List<String> runIds);
+
+  /** Questions of threads whose decisions are to be handed over, in the order of their ids. */
+  @Select(
+      """
+      <script>
+      SELECT interrupt_id FROM interrupts
+      WHERE closed_by = 'decision' AND acknowledged_at IS NULL
+        AND thread_id IN <foreach item="id" collection="threadIds" open="(" separator="," close=")">#{id}</foreach>
+      ORDER BY interrupt_id
+      </script>
+      """)
+  List<String> toDeliverToThreads(@Param("threadIds") List<String> threadIds);
+
+  /** Questions, newest first. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM interrupts
+      <where>
+        <if test="workspaceId != null">AND workspace_id = #{workspaceId}</if>
+        <if test="runId != null">AND run_id = #{runId}</if>
+        <if test="status != null">AND status = #{status}</if>
+        <if test="behind != null">AND interrupt_id &lt; #{behind}</if>
+      </where>
+      ORDER BY interrupt_id DESC LIMIT #{limit}
+      </script>
+      """)
+  List<InterruptRow> list(
+      @Param("workspaceId") @Nullable String workspaceId,
+      @Param("runId") @Nullable String runId,
+      @Param("status") @Nullable InterruptStatus status,
+      @Param("behind") @Nullable String behind,
+      @Param("limit") int limit);
+
+  /**
+   * What waits in the inbox at one risk, oldest first. The condition is the one of the partial
+   * indexes.
+   */
+  @Select(
+      """
+      <script>
+      SELECT * FROM interrupts
+      WHERE status = 'pending' AND risk = #{risk}
+        <if test="workspaceId != null">AND workspace_id = #{workspaceId}</if>
+        AND (created_at, interrupt_id) &gt; (#{createdAt}, #{interruptId})
+      ORDER BY created_at, interrupt_id LIMIT #{limit}
+      </script>
+      """)
+  List<InterruptRow> waiting(
+      @Param("workspaceId") @Nullable String workspaceId,
+      @Param("risk") Risk risk,
+      @Param("createdAt") long createdAt,
+      @Param("interruptId") String interruptId,
+      @Param("limit") int limit);
+}

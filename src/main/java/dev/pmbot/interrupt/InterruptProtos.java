@@ -1,0 +1,109 @@
+package dev.pmbot.interrupt;
+
+import dev.pmbot.approval.ApprovalProtos;
+import dev.pmbot.json.Redaction;
+import dev.pmbot.v1.Decision;
+import dev.pmbot.v1.Interrupt;
+import dev.pmbot.v1.Question;
+import dev.pmbot.v1.Withdrawal;
+import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoTime;
+import org.jspecify.annotations.Nullable;
+
+/** Questions as messages. */
+public final class InterruptProtos {
+  private static final String KIND = "INTERRUPT_KIND_";
+  private static final String STATUS = "INTERRUPT_STATUS_";
+
+  private InterruptProtos() {}
+
+  static @Nullable InterruptStatus fromProto(dev.pmbot.v1.InterruptStatus status) {
+    return ProtoEnums.fromProto(InterruptStatus.class, STATUS, status);
+  }
+
+  static NewQuestion fromProto(Question question) {
+    return new NewQuestion(
+        question.getExternalId(),
+        ProtoEnums.required(InterruptKind.class, KIND, question.getKind()),
+        ApprovalProtos.fromProto(question.getRisk()),
+        question.getPayloadJson(),
+        absentIfEmpty(question.getNodeId()),
+        absentIfEmpty(question.getCheckpointId()),
+        absentIfEmpty(question.getGuard()));
+  }
+
+  /** A question as anyone may see it: its decision, which is its worker's, is redacted. */
+  public static Interrupt toProto(InterruptRow row) {
+    Interrupt.Builder interrupt =
+        Interrupt.newBuilder()
+            .setInterruptId(row.interruptId())
+            .setWorkspaceId(row.workspaceId())
+            .setRunId(row.runId())
+            .setThreadId(row.threadId())
+            .setNodeId(text(row.nodeId()))
+            .setKind(ProtoEnums.toProto(dev.pmbot.v1.InterruptKind.class, KIND, row.kind()))
+            .setRisk(ApprovalProtos.toProto(row.risk()))
+            .setPayloadJson(row.payloadJson())
+            .setPayloadHash(row.payloadHash())
+            .setStatus(status(row.status()))
+            .setCreatedAt(ProtoTime.toProto(row.createdAt()))
+            .setActor(text(row.actor()))
+            .setApprovalId(text(row.approvalId()))
+            .setClosedBy(ApprovalProtos.toProto(row.closedBy()))
+            .setExternalId(row.externalId())
+            .setGeneration(row.generation())
+            .setCheckpointId(text(row.checkpointId()))
+            .setGuard(text(row.guard()));
+    if (row.isDecided() && row.decisionJson() != null) {
+      interrupt.setDecisionJson(Redaction.redact(row.decisionJson()));
+    }
+    if (row.resolvedAt() != null) {
+      interrupt.setResolvedAt(ProtoTime.toProto(row.resolvedAt()));
+    }
+    if (row.deliveredAt() != null) {
+      interrupt.setDeliveredAt(ProtoTime.toProto(row.deliveredAt()));
+    }
+    if (row.acknowledgedAt() != null) {
+      interrupt.setAcknowledgedAt(ProtoTime.toProto(row.acknowledgedAt()));
+    }
+    return interrupt.build();
+  }
+
+  /** A decision for its worker, as the person gave it. */
+  static Decision decision(InterruptRow row) {
+    return Decision.newBuilder()
+        .setInterruptId(row.interruptId())
+        .setRunId(row.runId())
+        .setThreadId(row.threadId())
+        .setExternalId(row.externalId())
+        .setGeneration(row.generation())
+        .setPayloadHash(row.payloadHash())
+        .setStatus(status(row.status()))
+        .setDecisionJson(text(row.decisionJson()))
+        .setGuard(text(row.guard()))
+        .build();
+  }
+
+  static Withdrawal withdrawal(InterruptRow row) {
+    return Withdrawal.newBuilder()
+        .setInterruptId(row.interruptId())
+        .setRunId(row.runId())
+        .setThreadId(row.threadId())
+        .setExternalId(row.externalId())
+        .setGeneration(row.generation())
+        .setClosedBy(ApprovalProtos.toProto(row.closedBy()))
+        .build();
+  }
+
+  private static dev.pmbot.v1.InterruptStatus status(InterruptStatus status) {
+    return ProtoEnums.toProto(dev.pmbot.v1.InterruptStatus.class, STATUS, status);
+  }
+
+  private static String text(@Nullable String text) {
+    return text == null ? "" : text;
+  }
+
+  private static @Nullable String absentIfEmpty(String text) {
+    return text.isEmpty() ? null : text;
+  }
+}

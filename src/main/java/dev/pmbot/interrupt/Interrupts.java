@@ -1,0 +1,346 @@
+package dev.pmbot.interrupt;
+
+import dev.pmbot.approval.ApprovalRow;
+import dev.pmbot.approval.ApprovalStatus;
+import dev.pmbot.approval.Approvals;
+import dev.pmbot.approval.ClosedBy;
+import dev.pmbot.approval.PayloadSeal;
+import dev.pmbot.approval.Risk;
+import dev.pmbot.audit.Audit;
+import dev.pmbot.audit.Event;
+import dev.pmbot.json.JsonText;
+import dev.pmbot.json.Redaction;
+import dev.pmbot.run.RunRow;
+import dev.pmbot.run.RunStatus;
+import dev.pmbot.run.Runs;
+import dev.pmbot.store.Ids;
+import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Problem;
+import dev.pmbot.wire.Violation;
+import dev.pmbot.workspace.Workspaces;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.util.RawValue;
+
+/** The questions of agents. */
+public final class Interrupts {
+  private final Workspaces workspaces;
+  private final Runs runs;
+  private final Approvals approvals;
+  private final Audit audit;
+  private final Ids ids;
+  private final PayloadSeal seal;
+
+  /** With the runs that ask, the approvals that some questions carry, and the server's seal. */
+  public Interrupts(
+      Workspaces workspaces,
+      Runs runs,
+      Approvals approvals,
+      Audit audit,
+      Ids ids,
+      PayloadSeal seal) {
+    this.workspaces = workspaces;
+    this.runs = runs;
+    this.approvals = approvals;
+    this.audit = audit;
+    this.ids = ids;
+    this.seal = seal;
+  }
+
+  /** Raises everything that a graph stopped at; the questions as they stand, in the order given. */
+  List<InterruptRow> raise(
+      Tx tx, String runId, String token, String threadId, List<NewQuestion> questions) {
+    RunRow run = runs.fence(tx, runId, token);
+    if (run.status() != RunStatus.RUNNING && run.status() != RunStatus.BLOCKED) {
+      throw Problem.wrongState(
+          "run", runId, run.status(), EnumSet.of(RunStatus.RUNNING, RunStatus.BLOCKED));
+    }
+    List<String> titles = check(run, threadId, questions);
+    Set<String> named = new HashSet<>();
+    questions.forEach(question -> named.add(question.externalId()));
+    for (InterruptRow open : mapper(tx).pendingOfRun(runId)) {
+      if (open.threadId().equals(threadId) && !named.contains(open.externalId())) {
+        close(tx, open, ClosedBy.SUPERSEDED);
+      }
+    }
+    List<InterruptRow> standing = new ArrayList<>();
+    for (int index = 0; index < questions.size(); index++) {
+      standing.add(raise(tx, run, threadId, questions.get(index), titles.get(index)));
+    }
+    return standing;
+  }
+
+  private static List<String> check(RunRow run, String threadId, List<NewQuestion> questions) {
+    List<Violation> violations = new ArrayList<>();
+    if (!threadId.equals(run.threadId())) {
+      violations.add(new Violation("thread_id", "is not the run's, which is " + run.threadId()));
+    }
+    List<String> titles = new ArrayList<>();
+    Set<String> externalIds = new HashSet<>();
+    for (int index = 0; index < questions.size(); index++) {
+      NewQuestion question = questions.get(index);
+      String path = "questions[" + index + "].";
+      if (!externalIds.add(question.externalId())) {
+        violations.add(
+            new Violation(path + "external_id", "stands twice; name each question once"));
+      }
+      titles.add(
+          Questions.check(
+              question.payloadJson(), question.kind(), path + "payload_json", violations));
+    }
+    if (!violations.isEmpty()) {
+      throw Problem.invalidFields(violations);
+    }
+    return titles;
+  }
+
+  private InterruptRow raise(
+      Tx tx, RunRow run, String threadId, NewQuestion question, String title) {
+    String hash = seal.of(question.payloadJson());
+    InterruptRow known = mapper(tx).newest(run.runId(), threadId, question.externalId());
+    if (known != null) {
+      boolean stands = known.status() == InterruptStatus.PENDING || known.isToDeliver();
+      if (stands && known.payloadHash().equals(hash)) {
+        return known;
+      }
+      if (stands) {
+        close(tx, known, ClosedBy.SUPERSEDED);
+      }
+    }
+    String interruptId = ids.next("intr");
+    Risk risk = question.kind().risk().raisedTo(question.risk());
+    InterruptRow row =
+        new InterruptRow(
+            interruptId,
+            run.workspaceId(),
+            run.runId(),
+            threadId,
+            question.nodeId(),
+            question.kind(),
+            risk,
+            Redaction.redact(question.payloadJson()),
+            hash,
+            InterruptStatus.PENDING,
+            null,
+            tx.now(),
+            null,
+            null,
+            approval(tx, run, interruptId, question, title, hash, risk),
+            null,
+            question.externalId(),
+            known == null ? 1 : known.generation() + 1,
+            question.checkpointId(),
+            question.guard(),
+            null,
+            null);
+    mapper(tx).insert(row);
+    audit.append(tx, event(row, "interrupt.raised").with("title", title));
+    return row;
+  }
+
+  /**
+   * The approval that a question carries. Its payload only points: what is asked stands in the
+   * interrupt.
+   */
+  private @Nullable String approval(
+      Tx tx,
+      RunRow run,
+      String interruptId,
+      NewQuestion question,
+      String title,
+      String hash,
+      Risk risk) {
+    if (question.kind().approval() == null) {
+      return null;
+    }
+    Map<String, Object> payload = new LinkedHashMap<>();
+    payload.put("interrupt_id", interruptId);
+    payload.put("title", title);
+    return approvals
+        .request(
+            tx, run, question.kind().approval(), interruptId, JsonText.write(payload), hash, risk)
+        .approvalId();
+  }
+
+  /**
+   * Checks a decision before its turn to write comes, for that may take a while. A question that is
+   * not pending is left to {@link #resolve}.
+   */
+  void checkAhead(Tx tx, String interruptId, String decisionJson) {
+    InterruptRow row = get(tx, interruptId);
+    if (row.status() == InterruptStatus.PENDING) {
+      Decisions.check(row, decisionJson);
+    }
+  }
+
+  /** A person decides a question. */
+  InterruptRow resolve(
+      Tx tx, String interruptId, String payloadHash, String decisionJson, String notes) {
+    InterruptRow row = get(tx, interruptId);
+    if (!row.payloadHash().equals(payloadHash)) {
+      throw Problem.staleDecision("interrupt", interruptId);
+    }
+    ClosedBy closedBy = row.closedBy();
+    if (closedBy != null && closedBy != ClosedBy.DECISION) {
+      throw Problem.questionClosed("interrupt", interruptId, closedBy);
+    }
+    if (closedBy != null) {
+      if (Decisions.same(row.decisionJson(), decisionJson) && tx.actor().equals(row.actor())) {
+        return row;
+      }
+      throw Problem.alreadyDecided(
+          "interrupt", interruptId, row.status(), row.actor(), row.resolvedAt());
+    }
+    Decisions.Summary summary = Decisions.check(row, decisionJson);
+    if (row.approvalId() != null) {
+      approvals.settle(tx, row.approvalId(), summary.approval(), notes);
+    }
+    InterruptRow decided = decide(tx, row, summary.status(), decisionJson);
+    runs.unblock(tx, row.runId());
+    return decided;
+  }
+
+  /** A person decided the approval that a question carries: the same for every action. */
+  public void decidedByApproval(Tx tx, ApprovalRow approval) {
+    if (approval.subjectId() == null) {
+      return;
+    }
+    InterruptRow row = get(tx, approval.subjectId());
+    boolean yes = approval.status() == ApprovalStatus.APPROVED;
+    String decision = Decisions.uniform(row, yes ? "approve" : "reject");
+    decide(tx, row, Decisions.check(row, decision).status(), decision);
+  }
+
+  private InterruptRow decide(
+      Tx tx, InterruptRow row, InterruptStatus status, String decisionJson) {
+    InterruptRow decided =
+        mapper(tx).decide(row.interruptId(), status, decisionJson, tx.now(), tx.actor());
+    if (decided == null) {
+      throw Problem.alreadyDecided(
+          "interrupt", row.interruptId(), row.status(), row.actor(), row.resolvedAt());
+    }
+    audit.append(
+        tx,
+        event(decided, "interrupt.resolved")
+            .with("status", status)
+            .with("closed_by", ClosedBy.DECISION)
+            .with("decision", new RawValue(Redaction.redact(decisionJson))));
+    return decided;
+  }
+
+  /** Closes what a run that has ended leaves open. */
+  public void closeAll(Tx tx, RunRow run) {
+    mapper(tx).pendingOfRun(run.runId()).forEach(row -> close(tx, row, ClosedBy.RUN_ENDED));
+  }
+
+  private void close(Tx tx, InterruptRow row, ClosedBy closedBy) {
+    boolean decisionVoid = row.isDecided();
+    InterruptRow closed = mapper(tx).close(row.interruptId(), tx.now(), closedBy);
+    audit.append(
+        tx,
+        event(closed, "interrupt.closed")
+            .with("status", closed.status())
+            .with("closed_by", closedBy)
+            .with("decision_void", decisionVoid ? true : null));
+    if (row.approvalId() != null) {
+      approvals.close(tx, row.approvalId(), closedBy);
+    }
+  }
+
+  /** The graph has taken these decisions. */
+  List<InterruptRow> acknowledge(Tx tx, String runId, String token, List<String> interruptIds) {
+    runs.fence(tx, runId, token);
+    return interruptIds.stream().map(id -> acknowledge(tx, runId, id)).toList();
+  }
+
+  private InterruptRow acknowledge(Tx tx, String runId, String interruptId) {
+    InterruptRow row = get(tx, interruptId);
+    if (!row.runId().equals(runId)) {
+      throw Problem.notFound("interrupt", interruptId);
+    }
+    if (!row.isDecided()) {
+      ClosedBy closedBy = row.closedBy();
+      throw Problem.wrongState(
+          "interrupt", interruptId, closedBy == null ? "pending" : "withdrawn", List.of("decided"));
+    }
+    if (row.acknowledgedAt() != null) {
+      return row;
+    }
+    InterruptRow acknowledged = mapper(tx).acknowledge(interruptId, tx.now());
+    audit.append(tx, event(acknowledged, "interrupt.acknowledged"));
+    return acknowledged;
+  }
+
+  /** Whether a run waits for one of its questions. */
+  public boolean blocks(Tx tx, String runId) {
+    return mapper(tx).anyPending(runId) != null;
+  }
+
+  /** The question with an id. */
+  public InterruptRow get(Tx tx, String interruptId) {
+    InterruptRow row = mapper(tx).find(interruptId);
+    if (row == null) {
+      throw Problem.notFound("interrupt", interruptId);
+    }
+    return row;
+  }
+
+  /**
+   * Questions whose decisions are to be handed over to runs or to threads, in the order of their
+   * ids.
+   */
+  List<String> toDeliver(Tx tx, List<String> runIds, List<String> threadIds) {
+    runIds.forEach(runId -> runs.get(tx, runId));
+    return runIds.isEmpty()
+        ? mapper(tx).toDeliverToThreads(threadIds)
+        : mapper(tx).toDeliverToRuns(runIds);
+  }
+
+  /** Questions of a workspace, of a run, or of both, newest first; an empty id names none. */
+  List<InterruptRow> list(
+      Tx tx,
+      String workspaceId,
+      String runId,
+      @Nullable InterruptStatus status,
+      @Nullable String behind,
+      int limit) {
+    if (!workspaceId.isEmpty()) {
+      workspaces.get(tx, workspaceId);
+    }
+    if (!runId.isEmpty()) {
+      runs.get(tx, runId, workspaceId);
+      return mapper(tx).list(null, runId, status, behind, limit);
+    }
+    return mapper(tx).list(workspaceId, null, status, behind, limit);
+  }
+
+  /** What waits in the inbox at one risk behind an item, oldest first. */
+  public List<InterruptRow> waiting(
+      Tx tx, @Nullable String workspaceId, Risk risk, long createdAt, String behind, int limit) {
+    return mapper(tx).waiting(workspaceId, risk, createdAt, behind, limit);
+  }
+
+  private static InterruptMapper mapper(Tx tx) {
+    return tx.mapper(InterruptMapper.class);
+  }
+
+  private static Event event(InterruptRow row, String type) {
+    return Event.of(row.workspaceId(), type)
+        .run(row.runId())
+        .thread(row.threadId())
+        .node(row.nodeId())
+        .with("interrupt_id", row.interruptId())
+        .with("external_id", row.externalId())
+        .with("generation", row.generation())
+        .with("kind", row.kind())
+        .with("risk", row.risk())
+        .with("approval_id", row.approvalId())
+        .with("payload_hash", row.payloadHash());
+  }
+}
