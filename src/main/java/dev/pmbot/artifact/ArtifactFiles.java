@@ -1,0 +1,178 @@
+package dev.pmbot.artifact;
+
+import dev.pmbot.files.ArtifactNames;
+import dev.pmbot.files.FileStore;
+import dev.pmbot.files.Hashed;
+import dev.pmbot.files.Incoming;
+import dev.pmbot.files.NameProblem;
+import dev.pmbot.files.NameTaken;
+import dev.pmbot.store.Store;
+import dev.pmbot.wire.Problem;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The files of artifacts. A file has its final name before its row exists; one without a row is an
+ * orphan.
+ */
+public final class ArtifactFiles {
+  /** One artifact, in bytes. */
+  public static final long LARGEST = 16L << 30;
+
+  private static final Logger log = LoggerFactory.getLogger(ArtifactFiles.class);
+  private static final String ROOT = "artifacts/";
+
+  private final FileStore files;
+  private final Store store;
+  private final Artifacts artifacts;
+  private final Executor threads;
+  private final Turns turns = new Turns();
+
+  /** Over a folder, the rows, and threads that may wait for a disk. */
+  public ArtifactFiles(FileStore files, Store store, Artifacts artifacts, Executor threads) {
+    this.files = files;
+    this.store = store;
+    this.artifacts = artifacts;
+    this.threads = threads;
+  }
+
+  Executor threads() {
+    return threads;
+  }
+
+  Incoming begin() {
+    return io(() -> files.begin(LARGEST));
+  }
+
+  /** Checks that the content is what was announced. */
+  static void check(NewArtifact announced, Hashed content) {
+    Long size = announced.sizeBytes();
+    if (size != null && size != content.sizeBytes()) {
+      throw Problem.contentMismatch(
+          "size_bytes", Long.toString(size), Long.toString(content.sizeBytes()));
+    }
+    if (announced.hash() != null && !announced.hash().equals(content.sha256())) {
+      throw Problem.contentMismatch("hash", announced.hash(), content.sha256());
+    }
+  }
+
+  /** Checks that a name chooses no path. */
+  static void checkName(String name) {
+    try {
+      ArtifactNames.check(name);
+    } catch (NameProblem problem) {
+      throw Problem.invalidField("header.name", String.valueOf(problem.getMessage()));
+    }
+  }
+
+  /** Where a file came to stand, and whether it was put there now. */
+  private record Standing(String uri, @Nullable Path placedNow) {}
+
+  /**
+   * Gives a finished file its name and then does the rest; when that fails the file goes again. One
+   * after the other for a run, so that nobody takes up a file that is about to go.
+   */
+  <T> CompletableFuture<T> keep(
+      NewArtifact announced, Incoming file, Function<String, CompletableFuture<T>> rest) {
+    return turns.inTurn(
+        announced.runId(),
+        () ->
+            stand(announced, file, 1)
+                .thenCompose(
+                    standing ->
+                        rest.apply(standing.uri())
+                            .whenComplete(
+                                (kept, failure) -> {
+                                  if (failure != null) {
+                                    takeAway(standing);
+                                  }
+                                })));
+  }
+
+  private CompletableFuture<Standing> stand(NewArtifact announced, Incoming file, int number) {
+    String name = number == 1 ? announced.name() : ArtifactNames.numbered(announced.name(), number);
+    String path = announced.runId() + '/' + name;
+    String uri = ROOT + path;
+    return store
+        .read(tx -> Optional.ofNullable(artifacts.at(tx, announced.runId(), uri)))
+        .thenComposeAsync(
+            known -> {
+              Hashed content = io(file::finish);
+              if (known.isPresent()) {
+                return known.get().hash().equals(content.sha256())
+                    ? CompletableFuture.completedFuture(new Standing(uri, null))
+                    : stand(announced, file, number + 1);
+              }
+              try {
+                Path placed = file.place(announced.runId(), name);
+                return CompletableFuture.completedFuture(new Standing(uri, placed));
+              } catch (NameTaken orphan) {
+                // A file without a row: a crash left it. With the same content it is this
+                // artifact's.
+                Optional<Hashed> there = io(() -> files.hash(path));
+                return there.equals(Optional.of(content))
+                    ? CompletableFuture.completedFuture(new Standing(uri, null))
+                    : stand(announced, file, number + 1);
+              } catch (IOException failure) {
+                throw problem(failure);
+              }
+            },
+            threads);
+  }
+
+  private void takeAway(Standing standing) {
+    if (standing.placedNow() != null) {
+      try {
+        files.remove(standing.placedNow());
+      } catch (IOException failure) {
+        log.warn(
+            "{} has no row and could not be removed; it is a harmless orphan",
+            standing.uri(),
+            failure);
+      }
+    }
+  }
+
+  /** Opens an artifact's file. */
+  FileChannel open(ArtifactRow row) {
+    return io(() -> files.open(row.uri().substring(ROOT.length())));
+  }
+
+  /**
+   * What a failing file means for the caller: a full disk is told, anything else is the server's
+   * own trouble.
+   */
+  static RuntimeException problem(IOException failure) {
+    String message = String.valueOf(failure.getMessage()).toLowerCase(Locale.ROOT);
+    boolean full =
+        message.contains("no space left")
+            || message.contains("quota exceeded")
+            || message.contains("file too large");
+    return full
+        ? Problem.diskFull("the disk is full; nothing was stored")
+        : new UncheckedIOException(failure);
+  }
+
+  /** Something with a file that may fail. */
+  interface WithFile<T> {
+    T get() throws IOException;
+  }
+
+  static <T> T io(WithFile<T> work) {
+    try {
+      return work.get();
+    } catch (IOException failure) {
+      throw problem(failure);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+package dev.pmbot.artifact;
+
+import java.util.List;
+import org.apache.ibatis.annotations.Insert;
+import org.apache.ibatis.annotations.Param;
+import org.apache.ibatis.annotations.Select;
+import org.jspecify.annotations.Nullable;
+
+/** The rows of {@code artifacts}. */
+public interface ArtifactMapper {
+  /** Adds an artifact. */
+  @Insert(
+      """
+      INSERT INTO artifacts (artifact_id, workspace_id, run_id, kind, uri, content_type, hash, title, created_at,
+        size_bytes, metadata_json)
+      VALUES (#{artifactId}, #{workspaceId}, #{runId}, #{kind}, #{uri}, #{contentType}, #{hash}, #{title}, #{createdAt},
+        #{sizeBytes}, #{metadataJson})
+      """)
+  void insert(ArtifactRow row);
+
+  /** The artifact with an id. */
+  @Select("SELECT * FROM artifacts WHERE artifact_id = #{artifactId}")
+  @Nullable ArtifactRow find(String artifactId);
+
+  /** The run's artifact at a place. */
+  @Select("SELECT * FROM artifacts WHERE run_id = #{runId} AND uri = #{uri}")
+  @Nullable ArtifactRow findByUri(String runId, String uri);
+
+  /** A run's artifacts, newest first. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM artifacts
+      WHERE run_id = #{runId}
+        <if test="kind != null">AND kind = #{kind}</if>
+        <if test="behind != null">AND artifact_id &lt; #{behind}</if>
+      ORDER BY artifact_id DESC LIMIT #{limit}
+      </script>
+      """)
+  List<ArtifactRow> list(
+      @Param("runId") String runId,
+      @Param("kind") @Nullable ArtifactKind kind,
+      @Param("behind") @Nullable String behind,
+      @Param("limit") int limit);
+}

@@ -1,0 +1,15 @@
+package dev.pmbot.artifact;
+
+/** What a run produced. */
+public record ArtifactRow(
+    String artifactId,
+    String workspaceId,
+    String runId,
+    ArtifactKind kind,
+    String uri,
+    String contentType,
+    String hash,
+    String title,
+    long createdAt,
+    long sizeBytes,
+    String metadataJson) {}

@@ -1,0 +1,191 @@
+package dev.pmbot.artifact;
+
+import com.google.protobuf.UnsafeByteOperations;
+import dev.pmbot.files.Hashed;
+import dev.pmbot.files.Incoming;
+import dev.pmbot.store.Store;
+import dev.pmbot.v1.Artifact;
+import dev.pmbot.v1.ArtifactHeader;
+import dev.pmbot.v1.ArtifactServiceGrpc;
+import dev.pmbot.v1.DownloadArtifactRequest;
+import dev.pmbot.v1.DownloadArtifactResponse;
+import dev.pmbot.v1.GetArtifactRequest;
+import dev.pmbot.v1.GetArtifactResponse;
+import dev.pmbot.v1.ListArtifactsRequest;
+import dev.pmbot.v1.ListArtifactsResponse;
+import dev.pmbot.v1.UploadArtifactRequest;
+import dev.pmbot.v1.UploadArtifactResponse;
+import dev.pmbot.wire.Calls;
+import dev.pmbot.wire.Paging;
+import dev.pmbot.wire.Problem;
+import dev.pmbot.wire.Statuses;
+import io.grpc.Context;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.nio.charset.StandardCharsets;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
+
+/** The calls about artifacts. */
+public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceImplBase {
+  private final Calls calls;
+  private final Store store;
+  private final Artifacts artifacts;
+  private final ArtifactFiles files;
+
+  /** Over the rows and the files. */
+  public ArtifactService(Calls calls, Store store, Artifacts artifacts, ArtifactFiles files) {
+    this.calls = calls;
+    this.store = store;
+    this.artifacts = artifacts;
+    this.files = files;
+  }
+
+  @Override
+  public StreamObserver<UploadArtifactRequest> uploadArtifact(
+      StreamObserver<UploadArtifactResponse> observer) {
+    Keeper keeper = new Keeper(Context.current());
+    return new Upload<>(
+            files,
+            observer,
+            keeper::translate,
+            announced ->
+                store.read(
+                    tx -> {
+                      artifacts.admit(tx, announced);
+                      return true;
+                    }),
+            keeper::keep)
+        .begin();
+  }
+
+  /** Remembers an upload's header for the request that it is. */
+  private final class Keeper {
+    private final Context context;
+    private @Nullable ArtifactHeader header;
+
+    Keeper(Context context) {
+      this.context = context;
+    }
+
+    Upload.Part translate(UploadArtifactRequest request) {
+      if (request.hasHeader() && header == null) {
+        header = request.getHeader();
+      }
+      return ArtifactProtos.fromProto(request);
+    }
+
+    CompletableFuture<UploadArtifactResponse> keep(NewArtifact announced, Incoming file) {
+      ArtifactHeader request = Objects.requireNonNull(header);
+      return files.keep(
+          announced,
+          file,
+          uri -> {
+            Hashed content = ArtifactFiles.io(file::finish);
+            Context before = context.attach();
+            try {
+              return calls.carryOut(
+                  request,
+                  content.sha256().getBytes(StandardCharsets.US_ASCII),
+                  tx ->
+                      UploadArtifactResponse.newBuilder()
+                          .setArtifact(
+                              ArtifactProtos.toProto(artifacts.keep(tx, announced, uri, content)))
+                          .build());
+            } finally {
+              context.detach(before);
+            }
+          });
+    }
+  }
+
+  @Override
+  public void getArtifact(
+      GetArtifactRequest request, StreamObserver<GetArtifactResponse> observer) {
+    calls.read(
+        observer,
+        tx ->
+            GetArtifactResponse.newBuilder()
+                .setArtifact(ArtifactProtos.toProto(artifacts.get(tx, request.getArtifactId())))
+                .build());
+  }
+
+  @Override
+  public void listArtifacts(
+      ListArtifactsRequest request, StreamObserver<ListArtifactsResponse> observer) {
+    ArtifactKind kind = ArtifactProtos.fromProto(request.getKind());
+    calls.read(
+        observer,
+        tx -> {
+          Paging.Page<Artifact> page =
+              Paging.page(
+                  request,
+                  (behind, limit) -> artifacts.list(tx, request.getRunId(), kind, behind, limit),
+                  ArtifactRow::artifactId,
+                  ArtifactProtos::toProto);
+          return ListArtifactsResponse.newBuilder()
+              .addAllArtifacts(page.items())
+              .setNextPageToken(page.nextPageToken())
+              .build();
+        });
+  }
+
+  @Override
+  public void downloadArtifact(
+      DownloadArtifactRequest request, StreamObserver<DownloadArtifactResponse> observer) {
+    ServerCallStreamObserver<DownloadArtifactResponse> call =
+        (ServerCallStreamObserver<DownloadArtifactResponse>) observer;
+    Pending<DownloadArtifactResponse> pending = new Pending<>();
+    call.setOnCancelHandler(pending::kick);
+    call.setOnReadyHandler(pending::kick);
+    store
+        .read(tx -> artifacts.get(tx, request.getArtifactId()))
+        .thenAcceptAsync(row -> pending.begin(download(request, call, row)), files.threads())
+        .exceptionally(
+            failure -> {
+              call.onError(Statuses.of(failure));
+              return null;
+            });
+  }
+
+  private Download<DownloadArtifactResponse> download(
+      DownloadArtifactRequest request,
+      ServerCallStreamObserver<DownloadArtifactResponse> call,
+      ArtifactRow row) {
+    if (request.getOffset() > row.sizeBytes()) {
+      throw Problem.invalidField("offset", "is beyond the end, which is at " + row.sizeBytes());
+    }
+    return new Download<>(
+        call,
+        files.open(row),
+        request.getOffset(),
+        files.threads(),
+        (offset, chunk, first) -> {
+          DownloadArtifactResponse.Builder message =
+              DownloadArtifactResponse.newBuilder()
+                  .setOffset(offset)
+                  .setChunk(UnsafeByteOperations.unsafeWrap(chunk));
+          if (first) {
+            message.setArtifact(ArtifactProtos.toProto(row));
+          }
+          return message.build();
+        });
+  }
+
+  /** A download that may not have begun when its client is ready, or gone. */
+  private static final class Pending<R> {
+    private @Nullable Download<R> download;
+
+    synchronized void begin(Download<R> begun) {
+      download = begun;
+      begun.kick();
+    }
+
+    synchronized void kick() {
+      if (download != null) {
+        download.kick();
+      }
+    }
+  }
+}

@@ -1,0 +1,121 @@
+package dev.pmbot.artifact;
+
+import dev.pmbot.audit.Audit;
+import dev.pmbot.audit.Event;
+import dev.pmbot.files.Hashed;
+import dev.pmbot.json.JsonProblem;
+import dev.pmbot.json.JsonText;
+import dev.pmbot.run.RunRow;
+import dev.pmbot.run.Runs;
+import dev.pmbot.store.Ids;
+import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Fields;
+import dev.pmbot.wire.Principal;
+import dev.pmbot.wire.Problem;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** What runs produced: the rows. {@link ArtifactFiles} sees to the files. */
+public final class Artifacts {
+  private final Runs runs;
+  private final Audit audit;
+  private final Ids ids;
+
+  /** With the runs that produce, the log and a source of ids. */
+  public Artifacts(Runs runs, Audit audit, Ids ids) {
+    this.runs = runs;
+    this.audit = audit;
+    this.ids = ids;
+  }
+
+  /**
+   * The run, if this caller may add to it: while it has not ended a worker needs its lease.
+   *
+   * @throws Problem NOT_FOUND, LEASE_LOST
+   */
+  RunRow open(Tx tx, String runId, String leaseToken) {
+    RunRow run = runs.get(tx, runId);
+    boolean free =
+        leaseToken.isEmpty() && (run.status().isEnded() || tx.actor().equals(Principal.LOCAL_USER));
+    return free ? run : runs.fence(tx, runId, leaseToken);
+  }
+
+  /**
+   * Refuses early what would be refused in the end, before its content is taken.
+   *
+   * @throws Problem INVALID_FIELDS, NOT_FOUND, LEASE_LOST
+   */
+  void admit(Tx tx, NewArtifact announced) {
+    try {
+      JsonText.checkObject(announced.metadataJson(), Fields.LARGEST_JSON);
+    } catch (JsonProblem problem) {
+      throw Problem.invalidField("header.metadata_json", String.valueOf(problem.getMessage()));
+    }
+    if (announced.leaseToken().isEmpty()) {
+      runs.get(tx, announced.runId());
+    } else {
+      runs.fence(tx, announced.runId(), announced.leaseToken());
+    }
+  }
+
+  /** The artifact of a run at a place. */
+  @Nullable ArtifactRow at(Tx tx, String runId, String uri) {
+    return tx.mapper(ArtifactMapper.class).findByUri(runId, uri);
+  }
+
+  /** Keeps an artifact whose file stands at a place; one that is kept there already is the same. */
+  ArtifactRow keep(Tx tx, NewArtifact announced, String uri, Hashed content) {
+    RunRow run = open(tx, announced.runId(), announced.leaseToken());
+    ArtifactRow known = at(tx, run.runId(), uri);
+    if (known != null) {
+      return known;
+    }
+    ArtifactRow row =
+        new ArtifactRow(
+            ids.next("art"),
+            run.workspaceId(),
+            run.runId(),
+            announced.kind(),
+            uri,
+            announced.contentType(),
+            content.sha256(),
+            announced.title(),
+            tx.now(),
+            content.sizeBytes(),
+            announced.metadataJson());
+    tx.mapper(ArtifactMapper.class).insert(row);
+    audit.append(
+        tx,
+        Event.of(row.workspaceId(), "artifact.stored")
+            .run(row.runId())
+            .thread(run.threadId())
+            .with("artifact_id", row.artifactId())
+            .with("kind", row.kind())
+            .with("uri", row.uri())
+            .with("hash", row.hash())
+            .with("size_bytes", row.sizeBytes()));
+    return row;
+  }
+
+  /** The artifact with an id. */
+  public ArtifactRow get(Tx tx, String artifactId) {
+    ArtifactRow row = tx.mapper(ArtifactMapper.class).find(artifactId);
+    if (row == null) {
+      throw Problem.notFound("artifact", artifactId);
+    }
+    return row;
+  }
+
+  /** The hash of a run's artifact; none when the run has no such artifact. */
+  public @Nullable String hashOf(Tx tx, String runId, String artifactId) {
+    ArtifactRow row = tx.mapper(ArtifactMapper.class).find(artifactId);
+    return row == null || !row.runId().equals(runId) ? null : row.hash();
+  }
+
+  /** A run's artifacts, newest first. */
+  List<ArtifactRow> list(
+      Tx tx, String runId, @Nullable ArtifactKind kind, @Nullable String behind, int limit) {
+    runs.get(tx, runId);
+    return tx.mapper(ArtifactMapper.class).list(runId, kind, behind, limit);
+  }
+}

@@ -1,0 +1,15 @@
+package dev.pmbot.artifact;
+
+import org.jspecify.annotations.Nullable;
+
+/** An artifact as it is announced. */
+record NewArtifact(
+    String runId,
+    String leaseToken,
+    ArtifactKind kind,
+    String name,
+    String contentType,
+    String title,
+    @Nullable String hash,
+    @Nullable Long sizeBytes,
+    String metadataJson) {}
