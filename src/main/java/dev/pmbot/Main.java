@@ -1,11 +1,13 @@
 package dev.pmbot;
 
-/** The entry point. */
-public final class Main {
+import dev.pmbot.cli.Pmbot;
 
+/** Picks the command. */
+public final class Main {
   private Main() {}
 
+  /** Carries out the command that the arguments name. */
   public static void main(String[] arguments) {
-    System.out.println("pmbot " + Main.class.getPackage().getImplementationVersion());
+    System.exit(Pmbot.run(arguments));
   }
 }

@@ -1,0 +1,340 @@
+package dev.pmbot;
+
+import dev.pmbot.access.AccessInterceptor;
+import dev.pmbot.access.Denials;
+import dev.pmbot.access.Tokens;
+import dev.pmbot.approval.ApprovalKind;
+import dev.pmbot.approval.ApprovalMapper;
+import dev.pmbot.approval.ApprovalProtos;
+import dev.pmbot.approval.ApprovalService;
+import dev.pmbot.approval.ApprovalStatus;
+import dev.pmbot.approval.Approvals;
+import dev.pmbot.approval.PayloadSeal;
+import dev.pmbot.artifact.ArtifactFiles;
+import dev.pmbot.artifact.ArtifactMapper;
+import dev.pmbot.artifact.ArtifactService;
+import dev.pmbot.artifact.Artifacts;
+import dev.pmbot.audit.Audit;
+import dev.pmbot.audit.AuditMapper;
+import dev.pmbot.audit.AuditService;
+import dev.pmbot.audit.EventRow;
+import dev.pmbot.changeset.ChangesetMapper;
+import dev.pmbot.changeset.ChangesetService;
+import dev.pmbot.changeset.Changesets;
+import dev.pmbot.config.Config;
+import dev.pmbot.feed.Feed;
+import dev.pmbot.files.CrashPoints;
+import dev.pmbot.files.DataDirectory;
+import dev.pmbot.files.Discovery;
+import dev.pmbot.files.FileStore;
+import dev.pmbot.inbox.Inbox;
+import dev.pmbot.inbox.InboxService;
+import dev.pmbot.interrupt.InterruptMapper;
+import dev.pmbot.interrupt.InterruptService;
+import dev.pmbot.interrupt.Interrupts;
+import dev.pmbot.json.Redaction;
+import dev.pmbot.repo.RepoMapper;
+import dev.pmbot.repo.RepoService;
+import dev.pmbot.repo.Repos;
+import dev.pmbot.run.Claims;
+import dev.pmbot.run.RunMapper;
+import dev.pmbot.run.RunService;
+import dev.pmbot.run.Runs;
+import dev.pmbot.server.ServerService;
+import dev.pmbot.store.Ids;
+import dev.pmbot.store.SqliteStore;
+import dev.pmbot.store.Store;
+import dev.pmbot.store.Synchronous;
+import dev.pmbot.store.Time;
+import dev.pmbot.v1.Approval;
+import dev.pmbot.v1.Artifact;
+import dev.pmbot.v1.Changeset;
+import dev.pmbot.v1.Interrupt;
+import dev.pmbot.v1.Run;
+import dev.pmbot.v1.Workspace;
+import dev.pmbot.wire.Calls;
+import dev.pmbot.wire.ErrorsInterceptor;
+import dev.pmbot.wire.Fields;
+import dev.pmbot.wire.FieldsInterceptor;
+import dev.pmbot.wire.LargeReplies;
+import dev.pmbot.wire.Principal;
+import dev.pmbot.wire.RequestMapper;
+import dev.pmbot.workspace.WorkspaceMapper;
+import dev.pmbot.workspace.WorkspaceService;
+import dev.pmbot.workspace.Workspaces;
+import io.grpc.BindableService;
+import io.grpc.Server;
+import io.grpc.ServerInterceptors;
+import io.grpc.ServerServiceDefinition;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.protobuf.services.HealthStatusManager;
+import io.grpc.protobuf.services.ProtoReflectionService;
+import io.grpc.protobuf.services.ProtoReflectionServiceV1;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The only wiring: every room is made here, and here it is told whom it may ask. */
+public final class ControlPlane implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(ControlPlane.class);
+
+  private static final List<Class<?>> MAPPERS =
+      List.of(
+          RequestMapper.class,
+          AuditMapper.class,
+          WorkspaceMapper.class,
+          RepoMapper.class,
+          RunMapper.class,
+          ApprovalMapper.class,
+          InterruptMapper.class,
+          ArtifactMapper.class,
+          ChangesetMapper.class);
+  private static final int SEAL_KEY_BYTES = 32;
+  private static final int FILE_THREADS = 4;
+  private static final long DRAIN_SECONDS = 10;
+
+  private final DataDirectory directory;
+  private final Store store;
+  private final Feed<EventRow> feed;
+  private final Claims claims;
+  private final Denials denials;
+  private final Tokens tokens;
+  private final HealthStatusManager health = new HealthStatusManager();
+  private final Server server;
+  private final Discovery discovery;
+  private final Discovery.Announcement announcement;
+  private final ScheduledExecutorService timer =
+      Executors.newSingleThreadScheduledExecutor(task -> daemon(task, "pmbot-timer"));
+  private final ExecutorService fileThreads =
+      Executors.newFixedThreadPool(FILE_THREADS, task -> daemon(task, "pmbot-files"));
+
+  /**
+   * Opens everything and serves.
+   *
+   * @param environment the process's environment, for the place where clients look for a server
+   * @param crashPoints told before and after each commit and rename; does nothing but in tests
+   * @throws IOException when the address cannot be listened on, or the files cannot be used
+   */
+  public ControlPlane(
+      Config config, Time time, Map<String, String> environment, CrashPoints crashPoints)
+      throws IOException {
+    directory = DataDirectory.open(config.dataDirectory());
+    directory.useForNativeLibraries();
+    Ids ids = new Ids();
+    store =
+        new SqliteStore(
+            directory.controlPlane().resolve("pmbot.sqlite3"),
+            config.synchronous(),
+            MAPPERS,
+            ids,
+            time,
+            crashPoints);
+    Audit audit = new Audit(ids);
+    feed = new Feed<>(store, audit, time);
+    audit.onCommitted(feed::committed);
+    tokens = new Tokens(directory.tokens(), ids, time);
+    denials = new Denials(store, audit, timer);
+
+    Workspaces workspaces = new Workspaces(audit, ids);
+    Repos repos = new Repos(workspaces, audit, ids);
+    claims = new Claims(workspaces, repos, audit, ids, time, timer);
+    Runs runs = claims.runs();
+    PayloadSeal seal = new PayloadSeal(directory.secret("payload-seal", SEAL_KEY_BYTES));
+    Approvals approvals = new Approvals(workspaces, repos, runs, audit, ids, seal);
+    Interrupts interrupts = new Interrupts(workspaces, runs, approvals, audit, ids, seal);
+    Artifacts artifacts = new Artifacts(runs, audit, ids);
+    Changesets changesets =
+        new Changesets(repos, runs, approvals, audit, ids, seal, artifacts::hashOf);
+    Inbox inbox = new Inbox(workspaces, approvals, interrupts);
+    FileStore artifactFolder =
+        new FileStore(directory.artifacts(), config.synchronous() == Synchronous.FULL, crashPoints);
+    ArtifactFiles artifactFiles = new ArtifactFiles(artifactFolder, store, artifacts, fileThreads);
+
+    // Where an arrow between rooms would have to turn round, the lower room offers a hook.
+    approvals.onResolved(
+        ApprovalKind.RUN_START,
+        (tx, row) -> runs.decided(tx, row.runId(), row.status() == ApprovalStatus.APPROVED));
+    for (ApprovalKind kind :
+        List.of(ApprovalKind.TOOL_CALL, ApprovalKind.SPEND, ApprovalKind.PUBLISH)) {
+      approvals.onResolved(kind, interrupts::decidedByApproval);
+    }
+    approvals.onResolved(ApprovalKind.CHANGESET_APPLY, changesets::decided);
+    runs.blockedBy(interrupts::blocks);
+    runs.blockedBy(approvals::blocks);
+    runs.onEnded(interrupts::closeAll);
+    runs.onEnded(approvals::closeAll);
+
+    Calls calls =
+        new Calls(
+            store, largeReplies(workspaces, runs, approvals, interrupts, artifacts, changesets));
+    store
+        .write(
+            Principal.SYSTEM,
+            Store.NEVER,
+            tx -> {
+              workspaces.ensureSystem(tx);
+              return true;
+            })
+        .join();
+    claims.adopt(store);
+    claims.sweep(store, timer);
+
+    // From the outside in: what is thrown becomes a status; token and role; then bytes become
+    // messages, and inside
+    // that, closest to the handler, every field is checked.
+    AccessInterceptor access = new AccessInterceptor(tokens, denials);
+    ErrorsInterceptor errors = new ErrorsInterceptor();
+    FieldsInterceptor fields = new FieldsInterceptor(new Fields());
+    NettyServerBuilder builder =
+        NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))
+            .directExecutor()
+            .maxInboundMessageSize(Config.LARGEST_MESSAGE)
+            .permitKeepAliveTime(10, TimeUnit.SECONDS)
+            .permitKeepAliveWithoutCalls(true);
+    List<BindableService> services =
+        List.of(
+            new WorkspaceService(calls, workspaces),
+            new RepoService(calls, repos),
+            new RunService(
+                calls,
+                claims,
+                time,
+                (tx, run) -> ApprovalProtos.toProto(approvals.requestStart(tx, run))),
+            new ApprovalService(calls, approvals),
+            new InterruptService(calls, interrupts, approvals, feed),
+            new InboxService(calls, inbox, feed),
+            new ArtifactService(calls, store, artifacts, artifactFiles),
+            new ChangesetService(calls, changesets),
+            new AuditService(
+                calls,
+                store,
+                audit,
+                feed,
+                (tx, runId, workspaceId) -> runs.get(tx, runId, workspaceId).workspaceId()),
+            new ServerService(
+                config, store, time.nowMicros(), ArtifactFiles.LARGEST, Claims.MOST_WAITING),
+            health.getHealthService(),
+            ProtoReflectionServiceV1.newInstance(),
+            ProtoReflectionService.newInstance());
+    for (BindableService service : services) {
+      ServerServiceDefinition checked = ServerInterceptors.intercept(service, fields);
+      builder.addService(
+          ServerInterceptors.interceptForward(
+              ServerInterceptors.useInputStreamMessages(checked), errors, access));
+    }
+    server = builder.build().start();
+    health.setStatus(HealthStatusManager.SERVICE_NAME_ALL_SERVICES, ServingStatus.SERVING);
+    String host = config.host().contains(":") ? "[" + config.host() + "]" : config.host();
+    announcement =
+        new Discovery.Announcement(
+            host + ":" + server.getPort(),
+            directory.root(),
+            Config.version(),
+            ProcessHandle.current().pid());
+    discovery = new Discovery(environment, Path.of(System.getProperty("user.home", ".")));
+    discovery.announce(announcement);
+  }
+
+  private static LargeReplies largeReplies(
+      Workspaces workspaces,
+      Runs runs,
+      Approvals approvals,
+      Interrupts interrupts,
+      Artifacts artifacts,
+      Changesets changesets) {
+    return new LargeReplies()
+        .elsewhere(
+            Workspace.getDescriptor(),
+            "workspace_id",
+            "settings_json",
+            (tx, id) -> workspaces.get(tx, id).settingsJson())
+        .elsewhere(
+            Run.getDescriptor(),
+            "run_id",
+            "agent_run_spec_json",
+            (tx, id) -> runs.get(tx, id).agentRunSpecJson())
+        .elsewhere(
+            Approval.getDescriptor(),
+            "approval_id",
+            "payload_json",
+            (tx, id) -> approvals.get(tx, id).payloadJson())
+        .elsewhere(
+            Interrupt.getDescriptor(),
+            "interrupt_id",
+            "payload_json",
+            (tx, id) -> interrupts.get(tx, id).payloadJson())
+        .elsewhere(
+            Interrupt.getDescriptor(),
+            "interrupt_id",
+            "decision_json",
+            (tx, id) -> Redaction.redact(String.valueOf(interrupts.get(tx, id).decisionJson())))
+        .elsewhere(
+            Artifact.getDescriptor(),
+            "artifact_id",
+            "metadata_json",
+            (tx, id) -> artifacts.get(tx, id).metadataJson())
+        .elsewhere(
+            Changeset.getDescriptor(),
+            "changeset_id",
+            "bundle_json",
+            (tx, id) -> changesets.get(tx, id).bundleJson());
+  }
+
+  private static Thread daemon(Runnable task, String name) {
+    Thread thread = new Thread(task, name);
+    thread.setDaemon(true);
+    return thread;
+  }
+
+  /** Host and port, as a client names them. */
+  public String address() {
+    return announcement.address();
+  }
+
+  /** The data directory. */
+  public Path dataDirectory() {
+    return directory.root();
+  }
+
+  /** Where a role's token lies. */
+  public Path tokenFile(Principal.Role role) {
+    return tokens.file(role);
+  }
+
+  /**
+   * Stops: tells everyone that it does, lets what is running finish, then closes from the outside
+   * in. The database is last but for the lock: every unit that was taken on is carried out.
+   */
+  @Override
+  public void close() {
+    discovery.withdraw(announcement);
+    health.enterTerminalState();
+    server.shutdown();
+    feed.close();
+    claims.close();
+    try {
+      if (!server.awaitTermination(DRAIN_SECONDS, TimeUnit.SECONDS)) {
+        log.info("calls are still open after {} s; they are cut", DRAIN_SECONDS);
+        server.shutdownNow();
+        server.awaitTermination(DRAIN_SECONDS, TimeUnit.SECONDS);
+      }
+    } catch (InterruptedException interrupted) {
+      server.shutdownNow();
+      Thread.currentThread().interrupt();
+    }
+    denials.count();
+    timer.shutdownNow();
+    fileThreads.shutdown();
+    store.close();
+    directory.close();
+  }
+}

@@ -1,0 +1,120 @@
+package dev.pmbot.cli;
+
+import dev.pmbot.ControlPlane;
+import dev.pmbot.config.Config;
+import dev.pmbot.config.ConfigProblem;
+import dev.pmbot.files.DataDirectoryProblem;
+import dev.pmbot.store.StoreException;
+import dev.pmbot.store.Synchronous;
+import dev.pmbot.store.SystemTime;
+import dev.pmbot.wire.Principal.Role;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Serves until it is told to stop. */
+@Command(
+    name = "serve",
+    description = "Serves until it is told to stop (SIGTERM, Ctrl-C).",
+    mixinStandardHelpOptions = true)
+@SuppressWarnings("NullAway.Init") // picocli fills the fields before it calls.
+final class Serve implements Callable<Integer> {
+  private static final Logger log = LoggerFactory.getLogger(Serve.class);
+  private static final int FAILED = 1;
+  private static final int USED_WRONGLY = 2;
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--data",
+      paramLabel = "DIRECTORY",
+      description = "Where everything is kept (PMBOT_DATA; default: ${DEFAULT-VALUE}).",
+      defaultValue = "${env:PMBOT_DATA:-data}")
+  private Path data;
+
+  @Option(
+      names = "--host",
+      description = "The loopback address to listen on (PMBOT_HOST; default: ${DEFAULT-VALUE}).",
+      defaultValue = "${env:PMBOT_HOST:-127.0.0.1}")
+  private String host;
+
+  @Option(
+      names = "--port",
+      description = "The port, 0 for any free one (PMBOT_PORT; default: ${DEFAULT-VALUE}).",
+      defaultValue = "${env:PMBOT_PORT:-7433}")
+  private int port;
+
+  @Option(
+      names = "--synchronous",
+      description =
+          "What an answered write survives: normal (a crash of the program) or full (a power cut too)"
+              + " (PMBOT_SYNCHRONOUS; default: ${DEFAULT-VALUE}).",
+      defaultValue = "${env:PMBOT_SYNCHRONOUS:-normal}")
+  private Synchronous synchronous;
+
+  @Override
+  public Integer call() throws InterruptedException {
+    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    Config config;
+    try {
+      config = new Config(data, host, port, synchronous);
+    } catch (ConfigProblem problem) {
+      err.println("pmbot: " + problem.getMessage());
+      return USED_WRONGLY;
+    }
+    ControlPlane controlPlane;
+    try {
+      controlPlane =
+          new ControlPlane(config, new SystemTime(), System.getenv(), TestHalt.fromProperties());
+    } catch (DataDirectoryProblem | StoreException problem) {
+      err.println("pmbot: " + problem.getMessage());
+      return FAILED;
+    } catch (IOException problem) {
+      err.println("pmbot: " + host + ":" + port + " cannot be served: " + reason(problem));
+      err.println("       Another server may have it; try --port=0 for any free port.");
+      return FAILED;
+    }
+    CountDownLatch stopped = new CountDownLatch(1);
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  controlPlane.close();
+                  log.info("stopped");
+                  stopped.countDown();
+                },
+                "pmbot-stop"));
+    greet(out, controlPlane);
+    stopped.await();
+    return 0;
+  }
+
+  private static String reason(Throwable problem) {
+    Throwable cause = problem.getCause() == null ? problem : problem.getCause();
+    return String.valueOf(cause.getMessage());
+  }
+
+  private static void greet(PrintWriter out, ControlPlane controlPlane) {
+    Path token = controlPlane.tokenFile(Role.OPERATOR);
+    out.println("pmbot " + Config.version() + " serves on " + controlPlane.address());
+    out.println("  data    " + controlPlane.dataDirectory());
+    out.println("  tokens  " + token.getParent() + " (operator, worker, reader)");
+    out.println("Try:");
+    out.println(
+        "  grpcurl -plaintext -H \"authorization: Bearer $(cat "
+            + token
+            + ")\" "
+            + controlPlane.address()
+            + " pmbot.v1.ServerService/GetServerInfo");
+    out.flush();
+  }
+}
