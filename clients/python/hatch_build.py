@@ -36,7 +36,7 @@ class GenerateStubs(BuildHookInterface[Any]):
             generated = generate(find_contract(root), root / "build_support", Path(folder))
             target = root / "src" / PACKAGE
             target.mkdir(parents=True, exist_ok=True)
-            for stale in set(path.name for path in target.glob("*.py*")) - set(path.name for path in generated):
+            for stale in {path.name for path in target.glob("*.py*")} - {path.name for path in generated}:
                 (target / stale).unlink()
             for path in generated:
                 shutil.copyfile(path, target / path.name)
@@ -113,8 +113,8 @@ def common_protos() -> Path:
 
 def plugin(name: str) -> str:
     """The path of one of mypy-protobuf's programs, which an isolated build has on its own PATH."""
-    path = os.pathsep.join([sysconfig.get_path("scripts"), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    found = shutil.which(name, path=path)
+    folders = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    found = shutil.which(name, path=os.pathsep.join(folders))
     if found is None:
         raise FileNotFoundError(f"{name} is not installed: it comes with mypy-protobuf")
     return found

@@ -1,7 +1,7 @@
 """The channel under the generated stubs: what every call needs is done here, once.
 
-Outermost to innermost, a call passes: its request id and deadline, retries, translation of errors; then, for each try,
-identity; then the caller's own interceptors; then gRPC's channel. The stubs are the generated ones and stay fully typed.
+From the outside in, a call passes: its request id and deadline, retries; then, for each try, translation of errors,
+identity, the caller's own interceptors, and gRPC's channel. The stubs are the generated ones and stay fully typed.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class ClientChannel(grpc.Channel):
     def stream_stream(self, method: str, *arguments: Any, **options: Any) -> Any:
         raise NotImplementedError("the contract has no call that streams both ways")
 
-    def subscribe(self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool | None = False) -> None:
+    def subscribe(
+        self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool | None = False
+    ) -> None:
         self._channel.subscribe(callback, bool(try_to_connect))
 
     def unsubscribe(self, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:

@@ -84,19 +84,19 @@ class Client:
         *,
         address: str = "",
         worker_id: str | None = None,
-        policy: RetryPolicy = RetryPolicy(),
+        policy: RetryPolicy | None = None,
         deadline_seconds: float = 30.0,
     ) -> None:
         self.address = address
         """Where the server is, for messages to people."""
         self.worker_id = worker_id
         """Which worker this is; `None` when none was named."""
-        self.policy = policy
+        self.policy = policy or RetryPolicy()
         """When and how calls are tried again."""
         self._grpc_channel = channel
         self._token = token
         self._deadline_seconds = deadline_seconds
-        calls = ClientChannel(channel, _identity(token, worker_id), policy, deadline_seconds)
+        calls = ClientChannel(channel, _identity(token, worker_id), self.policy, deadline_seconds)
         self.workspaces = workspace_pb2_grpc.WorkspaceServiceStub(calls)
         self.repos = repo_pb2_grpc.RepoServiceStub(calls)
         self.runs = run_pb2_grpc.RunServiceStub(calls)

@@ -76,7 +76,9 @@ def download(
                 if not message.chunk:
                     continue
                 if message.offset != received:
-                    raise ContentMismatch(f"{artifact_id}: the server sent byte {message.offset} where {received} was due")
+                    raise ContentMismatch(
+                        f"{artifact_id}: the server sent byte {message.offset} where {received} was due"
+                    )
                 received += len(message.chunk)
                 digest.update(message.chunk)
                 yield message.chunk

@@ -18,7 +18,7 @@ _CHANGESETS = uuid.UUID("6f0b1f5e-6c0e-5d4c-9d0a-0f5f2f3c7a11")
 
 @dataclass(frozen=True)
 class RunContext:
-    """The run that a node is part of. A node gets it as `runtime.context`: `def node(state, runtime: Runtime[RunContext])`.
+    """The run that a node is part of: `runtime.context` in `def node(state, runtime: Runtime[RunContext])`.
 
     Everything here may be called again by a node that is replayed: it is stored once.
     """

@@ -65,6 +65,7 @@ def to_question(asked: Asked) -> interrupt_pb2.Question:
         NotJson: when the value is not JSON, with the path to the part that is not.
         ValueError: when the value has the helpers' mark, but not their shape.
     """
+    canonical_json(asked.value)  # refused here, the path is one that the asker knows
     question = interrupt_pb2.Question(
         external_id=asked.external_id,
         node_id=asked.node_id[:200],
@@ -134,5 +135,5 @@ def _restored(edited: Any, original: Any) -> Any:
         return {key: _restored(part, original.get(key)) for key, part in edited.items()}
     # In a list of another length nobody knows which entry was which; a visible `[redacted:…]` is better than a guess.
     if isinstance(edited, list) and isinstance(original, list) and len(edited) == len(original):
-        return [_restored(part, before) for part, before in zip(edited, original)]
+        return [_restored(part, before) for part, before in zip(edited, original, strict=True)]
     return edited

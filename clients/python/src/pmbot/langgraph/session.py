@@ -82,8 +82,6 @@ class RunSession:
             except PmbotError as error:
                 # The lease ends by itself, and another worker goes on from the last checkpoint.
                 _log.error("%s: abandoned: %s", run_id, error)
-            except Exception:
-                _log.exception("%s: abandoned because of a defect of the worker", run_id)
 
     def _carry_out(self) -> None:
         try:
@@ -92,16 +90,12 @@ class RunSession:
         except _Stopped:
             self._let_go()
         except _Failed as failure:
-            _log.warning("%s: failed: %s", self.run.run_id, failure.reason)
-            self._call(
-                self._client.runs.FailRun,
-                run_pb2.FailRunRequest(
-                    run_id=self.run.run_id,
-                    lease_token=self.lease.token,
-                    reason=_cut(failure.reason),
-                    retryable=failure.retryable,
-                ),
-            )
+            self._fail(failure.reason, failure.retryable)
+        except PmbotError:
+            raise
+        except Exception as error:  # the checkpointer's, most likely
+            _log.exception("%s: failed outside the graph", self.run.run_id)
+            self._fail(f"{type(error).__name__}: {error}", retryable=True)
 
     def _work(self) -> None:
         self._stop_if_told()
@@ -114,19 +108,17 @@ class RunSession:
         self._start(self.run.thread_id or self.run.run_id)
         if problem:
             raise _Failed(problem, retryable=False)
-        state = self._state()
-        ours = (state.metadata or {}).get(RUN_KEY) == self.run.run_id
-        asked: list[Asked] = []
-        if not ours or state.next:
-            asked = self._invoke(None if ours else self._plan.input)
+        # With a checkpoint of its own the run was begun before, and None goes on with it. A graph that has finished is
+        # invoked too, which does nothing: `next` is also empty after a crash between a step's last write and the
+        # checkpoint behind it, so that the state alone cannot tell.
+        begun = (self._state().metadata or {}).get(RUN_KEY) == self.run.run_id
+        asked = self._invoke(None if begun else self._plan.input)
         while asked:
             asked = self._invoke(self._answers(asked))
         self._complete()
 
     def _start(self, thread_id: str) -> None:
-        request = run_pb2.StartRunRequest(
-            run_id=self.run.run_id, lease_token=self.lease.token, thread_id=thread_id
-        )
+        request = run_pb2.StartRunRequest(run_id=self.run.run_id, lease_token=self.lease.token, thread_id=thread_id)
         try:
             self.run = self._call(self._client.runs.StartRun, request).run
         except WrongState as error:
@@ -172,7 +164,7 @@ class RunSession:
         if self.lease.ending in (Ending.CANCELLED, Ending.LOST):
             raise _Stopped
         raised = self._raise(asked)
-        by_id = {one.interrupt_id: question for one, question in zip(raised, asked)}
+        by_id = {one.interrupt_id: question for one, question in zip(raised, asked, strict=True)}
         let_go = self.lease.ending is not None or not self._slots.may_wait()
         paused = self._call(
             self._client.runs.PauseRun,
@@ -259,6 +251,13 @@ class RunSession:
         request = run_pb2.CompleteRunRequest(run_id=self.run.run_id, lease_token=self.lease.token)
         self._call(self._client.runs.CompleteRun, request)
         _log.info("%s: completed", self.run.run_id)
+
+    def _fail(self, reason: str, retryable: bool) -> None:
+        _log.warning("%s: failed: %s", self.run.run_id, reason)
+        request = run_pb2.FailRunRequest(
+            run_id=self.run.run_id, lease_token=self.lease.token, reason=_cut(reason), retryable=retryable
+        )
+        self._call(self._client.runs.FailRun, request)
 
     def _let_go(self) -> None:
         """Gives the lease back: the run is cancelled if that was asked for, and else goes back into the queue."""

@@ -15,7 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from pmbot.channel import with_request_id
 from pmbot.client import Client
-from pmbot.errors import NotAllowed, PmbotError, ResourceExhausted, Unavailable
+from pmbot.errors import NotAllowed, ResourceExhausted, Unavailable
 from pmbot.langgraph.appliers import Appliers, Apply
 from pmbot.langgraph.lease import Ending
 from pmbot.langgraph.session import RunSession
@@ -24,7 +24,7 @@ from pmbot.v1 import run_pb2, server_pb2
 
 _log = logging.getLogger("pmbot.worker")
 
-CLAIM_SECONDS = 2
+CLAIM_SECONDS = 1
 """How long one claim waits for a run. It is also how long a stop may take, for a claim is never given up half-way."""
 
 GraphSource = Any
@@ -73,7 +73,7 @@ class Worker:
         self._unanswered_claim: run_pb2.ClaimRunsRequest | None = None
 
     def run(self, until: Callable[[], bool] | None = None) -> None:
-        """Works until `stop()`, or until `until` answers True, which is asked at least every two seconds.
+        """Works until `stop()`, or until `until` answers True, which is asked at least once a second.
 
         Before it returns, also with an error, every claimed run has ended or was given back, at the latest when the
         nodes that are running have finished.
