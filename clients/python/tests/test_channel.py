@@ -152,7 +152,7 @@ def test_damaged_details_do_no_harm(small_server: Start, trailer: bytes) -> None
         context.abort(grpc.StatusCode.NOT_FOUND, "Not here.")
 
     with serve(small_server, Workspaces(odd)).connect() as client:
-        with pytest.raises(errors.NotFound, match="Not here."):
+        with pytest.raises(errors.NotFound, match="Not here"):
             client.workspaces.CreateWorkspace(workspace_pb2.CreateWorkspaceRequest(name="a"))
 
 
@@ -176,7 +176,11 @@ def test_a_call_outlives_a_restart_of_the_server(small_server: Start) -> None:
         server.stop()
         answers: list[str] = []
         request = workspace_pb2.CreateWorkspaceRequest(name="during")
-        call = threading.Thread(target=lambda: answers.append(client.workspaces.CreateWorkspace(request).workspace.name))
+
+        def create() -> None:
+            answers.append(client.workspaces.CreateWorkspace(request).workspace.name)
+
+        call = threading.Thread(target=create)
         call.start()
         while tries.count < 3:  # it has met the missing server
             time.sleep(0.01)

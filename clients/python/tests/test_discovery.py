@@ -81,7 +81,7 @@ def test_worker_takes_the_general_token_last() -> None:
 
 def test_tokens_of_another_server_are_not_shown(tmp_path: Path) -> None:
     leave_server(tmp_path / "data", tmp_path / "data", "127.0.0.1:1", operator="secret")
-    with pytest.raises(NotConfigured, match="not used: its server's address is 127.0.0.1:1"):
+    with pytest.raises(NotConfigured, match=r"not used: its server's address is 127\.0\.0\.1:1"):
         find("127.0.0.1:2", environment={})
 
 
@@ -98,7 +98,7 @@ def test_nothing_found_names_what_was_looked_for(tmp_path: Path) -> None:
 def test_damaged_discovery_file_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "server.json").write_text(content)
-    with pytest.raises(NotConfigured, match="server.json cannot be read"):
+    with pytest.raises(NotConfigured, match=r"server\.json cannot be read"):
         find(environment={})
 
 

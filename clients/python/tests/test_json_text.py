@@ -14,9 +14,7 @@ from pmbot.json_text import NotJson, canonical_json
 
 texts = some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 scalars = some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False, allow_infinity=False) | texts
-values = some.recursive(
-    scalars, lambda inner: some.lists(inner) | some.dictionaries(texts, inner), max_leaves=30
-)
+values = some.recursive(scalars, lambda inner: some.lists(inner) | some.dictionaries(texts, inner), max_leaves=30)
 
 
 @given(values)
@@ -30,7 +28,8 @@ def test_order_of_keys_does_not_matter(value: dict[str, Any]) -> None:
 
 
 def test_form() -> None:
-    assert canonical_json({"b": [1, 2.5, None, True], "a": "ü €", "c": (1, 2)}) == '{"a":"ü €","b":[1,2.5,null,true],"c":[1,2]}'
+    value = {"b": [1, 2.5, None, True], "a": "ü €", "c": (1, 2)}
+    assert canonical_json(value) == '{"a":"ü €","b":[1,2.5,null,true],"c":[1,2]}'
 
 
 @pytest.mark.parametrize(
