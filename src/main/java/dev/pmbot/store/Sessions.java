@@ -13,6 +13,8 @@ import org.apache.ibatis.session.SqlSession;
 import org.apache.ibatis.session.SqlSessionFactory;
 import org.apache.ibatis.session.SqlSessionFactoryBuilder;
 import org.apache.ibatis.transaction.jdbc.JdbcTransactionFactory;
+import org.apache.ibatis.type.ByteArrayTypeHandler;
+import org.apache.ibatis.type.JdbcType;
 
 /** Makes MyBatis sessions over connections whose transactions somebody else manages. */
 final class Sessions {
@@ -32,6 +34,10 @@ final class Sessions {
     configuration.setAutoMappingBehavior(AutoMappingBehavior.PARTIAL);
     configuration.setAutoMappingUnknownColumnBehavior(AutoMappingUnknownColumnBehavior.NONE);
     configuration.setDefaultEnumTypeHandler(LowerCaseEnumHandler.class);
+    // SQLite's driver has bytes, but no Blob objects.
+    configuration
+        .getTypeHandlerRegistry()
+        .register(byte[].class, JdbcType.BLOB, new ByteArrayTypeHandler());
     mappers.forEach(configuration::addMapper);
     factory = new SqlSessionFactoryBuilder().build(configuration);
   }
