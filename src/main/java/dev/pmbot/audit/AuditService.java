@@ -60,7 +60,8 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
     calls.read(
         observer,
         tx -> {
-          Scope scope = scope(tx, filter);
+          admit(tx, filter);
+          Scope scope = scope(filter);
           Paging.Page<AuditEvent> page =
               Paging.page(
                   request,
@@ -81,19 +82,10 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
 
   @Override
   public void tailEvents(TailEventsRequest request, StreamObserver<TailEventsResponse> observer) {
-    store
-        .read(tx -> scope(tx, request.getFilter()))
-        .whenComplete(
-            (scope, failure) -> {
-              if (failure != null) {
-                observer.onError(dev.pmbot.wire.Statuses.of(failure));
-              } else {
-                feed.follow(
-                    observer,
-                    new EventsView(scope, request.getFromBeginning()),
-                    request.getCursor());
-              }
-            });
+    feed.follow(
+        observer,
+        new EventsView(request.getFilter(), request.getFromBeginning()),
+        request.getCursor());
   }
 
   @Override
@@ -107,25 +99,29 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
             .thenApply(AuditProtos::toProto));
   }
 
-  private Scope scope(Tx tx, EventFilter filter) {
+  private static Scope scope(EventFilter filter) {
     String workspaceId = filter.getWorkspaceId();
+    return new Scope(
+        workspaceId.isEmpty() ? null : workspaceId,
+        filter.getRunId().isEmpty() ? List.of() : List.of(filter.getRunId()),
+        List.of());
+  }
+
+  private void admit(Tx tx, EventFilter filter) {
     if (!filter.getRunId().isEmpty()) {
-      return new Scope(
-          runFinder.workspaceOf(tx, filter.getRunId(), workspaceId),
-          List.of(filter.getRunId()),
-          List.of());
+      runFinder.workspaceOf(tx, filter.getRunId(), filter.getWorkspaceId());
+    } else if (!filter.getWorkspaceId().isEmpty()) {
+      audit.head(tx, filter.getWorkspaceId());
     }
-    return Scope.workspace(
-        workspaceId.isEmpty() ? null : audit.head(tx, workspaceId).workspaceId());
   }
 
   /** The log itself. */
-  private static final class EventsView implements View<EventRow, TailEventsResponse> {
-    private final Scope scope;
+  private final class EventsView implements View<EventRow, TailEventsResponse> {
+    private final EventFilter filter;
     private final boolean fromBeginning;
 
-    EventsView(Scope scope, boolean fromBeginning) {
-      this.scope = scope;
+    EventsView(EventFilter filter, boolean fromBeginning) {
+      this.filter = filter;
       this.fromBeginning = fromBeginning;
     }
 
@@ -136,7 +132,12 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
 
     @Override
     public Scope scope() {
-      return scope;
+      return AuditService.scope(filter);
+    }
+
+    @Override
+    public void admit(Tx tx) {
+      AuditService.this.admit(tx, filter);
     }
 
     @Override

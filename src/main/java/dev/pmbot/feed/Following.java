@@ -310,6 +310,7 @@ final class Following<E extends LoggedEvent, R> {
   }
 
   private void begin(Tx tx) {
+    view.admit(tx);
     if (!resumedFrom.isEmpty()) {
       positions = resume(tx, Cursor.decode(resumedFrom));
     } else if (!view.fromBeginning()) {

@@ -17,6 +17,9 @@ public interface View<E extends LoggedEvent, R> {
   /** Which part of the log it follows. */
   Scope scope();
 
+  /** Refuses a stream about what does not exist, before anything is sent. */
+  void admit(Tx tx);
+
   /** Whether, without a cursor, it begins at the log's beginning instead of its end. */
   default boolean fromBeginning() {
     return false;

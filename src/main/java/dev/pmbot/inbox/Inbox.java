@@ -28,9 +28,7 @@ public final class Inbox {
 
   /** What waits, behind a place in the order, at most so many. */
   List<Item> list(Tx tx, @Nullable String workspaceId, @Nullable String behind, int limit) {
-    if (workspaceId != null) {
-      workspaces.get(tx, workspaceId);
-    }
+    admit(tx, workspaceId);
     Place from = behind == null ? Place.START : Place.parse(behind);
     List<Item> items = new ArrayList<>();
     for (Risk risk : WORST_FIRST) {
@@ -52,6 +50,13 @@ public final class Inbox {
         .forEach(row -> items.add(new Item.OfApproval(row)));
     items.sort(Comparator.comparingLong(Item::createdAt).thenComparing(Item::id));
     return items.subList(0, Math.min(limit, items.size()));
+  }
+
+  /** Refuses a workspace that does not exist. */
+  void admit(Tx tx, @Nullable String workspaceId) {
+    if (workspaceId != null) {
+      workspaces.get(tx, workspaceId);
+    }
   }
 
   /** The item with an id, as it is now. */

@@ -99,6 +99,11 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
     }
 
     @Override
+    public void admit(Tx tx) {
+      inbox.admit(tx, workspaceId);
+    }
+
+    @Override
     public List<String> snapshot(Tx tx) {
       List<String> ids = new ArrayList<>();
       String behind = null;

@@ -163,6 +163,11 @@ public final class InterruptService extends InterruptServiceGrpc.InterruptServic
     }
 
     @Override
+    public void admit(Tx tx) {
+      interrupts.admit(tx, runIds);
+    }
+
+    @Override
     public List<String> snapshot(Tx tx) {
       return interrupts.toDeliver(tx, runIds, threadIds);
     }

@@ -296,7 +296,6 @@ public final class Interrupts {
    * ids.
    */
   List<String> toDeliver(Tx tx, List<String> runIds, List<String> threadIds) {
-    runIds.forEach(runId -> runs.get(tx, runId));
     return runIds.isEmpty()
         ? mapper(tx).toDeliverToThreads(threadIds)
         : mapper(tx).toDeliverToRuns(runIds);

@@ -5,6 +5,7 @@ import build.buf.protovalidate.Validator;
 import build.buf.protovalidate.ValidatorFactory;
 import build.buf.protovalidate.exceptions.ValidationException;
 import com.google.protobuf.Descriptors.Descriptor;
+import com.google.protobuf.Descriptors.EnumValueDescriptor;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Message;
 import dev.pmbot.json.JsonProblem;
@@ -15,6 +16,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * The rules that a message must keep: those that stand in the contract, no NUL in any text, and
@@ -74,25 +76,39 @@ public final class Fields {
       String rule, String message, build.buf.protovalidate.Violation violation) {
     var ruleValue = violation.getRuleValue();
     var fieldValue = violation.getFieldValue();
+    if (ruleValue == null || fieldValue == null) {
+      return message;
+    }
     if (rule.equals("string.pattern")
-        && ruleValue != null
-        && fieldValue != null
         && ruleValue.getValue() instanceof String pattern
         && fieldValue.getValue() instanceof String value) {
-      Matcher expected = ID_RULE.matcher(pattern);
-      if (expected.matches() && KINDS.containsKey(expected.group(1))) {
-        String kind = KINDS.getOrDefault(expected.group(1), "");
-        String right = "a " + kind + "'s id is " + expected.group(1) + "_ and 32 hex digits";
-        Matcher actual = ID.matcher(value);
-        boolean other = actual.matches() && KINDS.containsKey(actual.group(1));
-        if (other) {
-          return "is the id of another kind (" + KINDS.get(actual.group(1)) + "); " + right;
-        }
-        return value.isEmpty() ? "is required; " + right : "is no id; " + right;
-      }
-      return value.isEmpty() ? "is required, and must match " + pattern : "must match " + pattern;
+      return describe(pattern, value);
+    }
+    FieldDescriptor field = fieldValue.getDescriptor();
+    if (rule.startsWith("enum.") && field.getJavaType() == FieldDescriptor.JavaType.ENUM) {
+      String values =
+          field.getEnumType().getValues().stream()
+              .filter(value -> value.getNumber() != 0)
+              .map(EnumValueDescriptor::getName)
+              .collect(Collectors.joining(", "));
+      return "must be one that this field takes, of " + values;
     }
     return message;
+  }
+
+  private static String describe(String pattern, String value) {
+    Matcher expected = ID_RULE.matcher(pattern);
+    String kind = expected.matches() ? KINDS.get(expected.group(1)) : null;
+    if (kind == null) {
+      return value.isEmpty() ? "is required, and must match " + pattern : "must match " + pattern;
+    }
+    String right = kind + " ids are " + expected.group(1) + "_ and 32 hex digits";
+    Matcher actual = ID.matcher(value);
+    String other = actual.matches() ? KINDS.get(actual.group(1)) : null;
+    if (other != null) {
+      return "is the id of another kind (" + other + "); " + right;
+    }
+    return value.isEmpty() ? "is required; " + right : "is no id; " + right;
   }
 
   private void walk(Message message, String prefix, List<Violation> violations) {
