@@ -291,6 +291,11 @@ public final class Interrupts {
     return row;
   }
 
+  /** Refuses runs that do not exist. */
+  void admit(Tx tx, List<String> runIds) {
+    runIds.forEach(runId -> runs.get(tx, runId));
+  }
+
   /**
    * Questions whose decisions are to be handed over to runs or to threads, in the order of their
    * ids.

@@ -1,0 +1,254 @@
+package dev.pmbot.kit;
+
+import dev.pmbot.ControlPlane;
+import dev.pmbot.config.Config;
+import dev.pmbot.files.CrashPoints;
+import dev.pmbot.store.Synchronous;
+import dev.pmbot.store.Time;
+import dev.pmbot.wire.Principal.Role;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientCall;
+import io.grpc.ClientInterceptor;
+import io.grpc.ClientInterceptors;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+import io.grpc.stub.MetadataUtils;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/**
+ * A whole server on a free port, with connections to it.
+ *
+ * <pre>{@code
+ * try (TestServer server = TestServer.in(folder)) {
+ *   server.as(Role.OPERATOR).workspaces().createWorkspace(…);
+ * }
+ * }</pre>
+ */
+public final class TestServer implements AutoCloseable {
+  private static final Metadata.Key<String> AUTHORIZATION =
+      Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+  private static final Metadata.Key<String> WORKER_ID =
+      Metadata.Key.of("pmbot-worker-id", Metadata.ASCII_STRING_MARSHALLER);
+  private static final long PATIENCE_SECONDS = Await.PATIENCE.toSeconds();
+
+  private final Path home;
+  private final boolean homeIsOurs;
+  private final TestTime testTime;
+  private final Time time;
+  private final CrashPoints crashPoints;
+  private final Map<Role, Client> clients = new HashMap<>();
+  private final List<ManagedChannel> connections = new java.util.ArrayList<>();
+  private ControlPlane controlPlane;
+
+  private TestServer(
+      Path home, boolean homeIsOurs, TestTime testTime, Time time, CrashPoints crashPoints) {
+    this.home = home;
+    this.homeIsOurs = homeIsOurs;
+    this.testTime = testTime;
+    this.time = time;
+    this.crashPoints = crashPoints;
+    this.controlPlane = open();
+  }
+
+  /** A server whose home is that folder, with clocks that stand still until the test turns them. */
+  public static TestServer in(Path home) {
+    return in(home, CrashPoints.NONE);
+  }
+
+  /** A server that tells when it reaches a crash point. */
+  public static TestServer in(Path home, CrashPoints crashPoints) {
+    TestTime time = new TestTime();
+    return new TestServer(home, false, time, time, crashPoints);
+  }
+
+  /** A server with other clocks. */
+  public static TestServer in(Path home, Time time) {
+    TestTime turned = time instanceof TestTime testTime ? testTime : null;
+    return new TestServer(home, false, turned, time, CrashPoints.NONE);
+  }
+
+  /** A server in a folder of its own, which goes when the server goes. */
+  public static TestServer start() {
+    try {
+      Path home = Files.createTempDirectory("pmbot-test");
+      TestTime time = new TestTime();
+      return new TestServer(home, true, time, time, CrashPoints.NONE);
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
+  private ControlPlane open() {
+    try {
+      // The user's discovery file goes below the home too: a test must not tell the machine's own
+      // clients of its server.
+      Map<String, String> environment =
+          Map.of("XDG_RUNTIME_DIR", home.resolve("runtime").toAbsolutePath().toString());
+      Config config = new Config(dataDirectory(), "127.0.0.1", 0, Synchronous.NORMAL);
+      return new ControlPlane(config, time, environment, crashPoints);
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
+  /** The server's data directory. */
+  public Path dataDirectory() {
+    return home.resolve("data");
+  }
+
+  /** The server's database file. Look at it only while the server is stopped, or at a copy. */
+  public Path database() {
+    return dataDirectory().resolve("control_plane").resolve("pmbot.sqlite3");
+  }
+
+  /** The clocks that the test turns. */
+  public TestTime time() {
+    if (testTime == null) {
+      throw new IllegalStateException("this server was given other clocks");
+    }
+    return testTime;
+  }
+
+  /** Host and port. */
+  public String address() {
+    return controlPlane.address();
+  }
+
+  /** The server itself. */
+  public ControlPlane controlPlane() {
+    return controlPlane;
+  }
+
+  /** The token of a role, as its file has it now. */
+  public String token(Role role) {
+    try {
+      return Files.readString(controlPlane.tokenFile(role)).strip();
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
+  /** The services as a role may call them. Valid until the server restarts. */
+  public Client as(Role role) {
+    return clients.computeIfAbsent(
+        role, wanted -> with(Optional.of("Bearer " + token(wanted)), Optional.empty()));
+  }
+
+  /** The services as a worker may call them who says who it is. */
+  public Client asWorker(String workerId) {
+    return with(Optional.of("Bearer " + token(Role.WORKER)), Optional.of(workerId));
+  }
+
+  /** The services as somebody may call them who sends this as authorization, or none. */
+  public Client with(Optional<String> authorization) {
+    return with(authorization, Optional.empty());
+  }
+
+  private Client with(Optional<String> authorization, Optional<String> workerId) {
+    Metadata headers = new Metadata();
+    authorization.ifPresent(text -> headers.put(AUTHORIZATION, text));
+    workerId.ifPresent(text -> headers.put(WORKER_ID, text));
+    ManagedChannel connection = connect();
+    Channel channel =
+        ClientInterceptors.intercept(
+            connection, MetadataUtils.newAttachHeadersInterceptor(headers), new Deadlines());
+    return Client.over(connection, channel);
+  }
+
+  /** A connection of its own, which is closed with the server. */
+  public ManagedChannel connect() {
+    ManagedChannel connection =
+        Grpc.newChannelBuilder(controlPlane.address(), InsecureChannelCredentials.create())
+            .maxInboundMessageSize(16 << 20)
+            .build();
+    connections.add(connection);
+    return connection;
+  }
+
+  /** A call without a deadline would let a test hang where it should fail. */
+  private static final class Deadlines implements ClientInterceptor {
+    @Override
+    public <Q, R> ClientCall<Q, R> interceptCall(
+        MethodDescriptor<Q, R> method, CallOptions options, Channel next) {
+      return next.newCall(
+          method,
+          options.getDeadline() == null && method.getType().serverSendsOneMessage()
+              ? options.withDeadlineAfter(PATIENCE_SECONDS, TimeUnit.SECONDS)
+              : options);
+    }
+  }
+
+  /** Stops the server, then starts one in the same data directory. Clients made before are done. */
+  public void restart() {
+    stop();
+    start(untouched -> {});
+  }
+
+  /** Stops the server, lets somebody do something to its stopped files, and starts one again. */
+  public void restart(FileChange change) {
+    stop();
+    start(change);
+  }
+
+  private void start(FileChange change) {
+    try {
+      change.to(dataDirectory());
+    } catch (Exception failure) {
+      throw new IllegalStateException("the files could not be changed", failure);
+    }
+    controlPlane = open();
+  }
+
+  /** What is done to the files of a stopped server. */
+  @FunctionalInterface
+  public interface FileChange {
+    /** Does it, given the data directory. */
+    void to(Path dataDirectory) throws Exception;
+  }
+
+  /** Stops the server as SIGTERM does, while clients are connected. */
+  public void stop() {
+    controlPlane.close();
+    disconnect();
+  }
+
+  private void disconnect() {
+    clients.clear();
+    connections.forEach(ManagedChannel::shutdownNow);
+    connections.clear();
+  }
+
+  /** Disconnects every client, then stops. */
+  @Override
+  public void close() {
+    disconnect();
+    controlPlane.close();
+    if (homeIsOurs) {
+      delete(home);
+    }
+  }
+
+  private static void delete(Path folder) {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+}
