@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,57 +25,85 @@ START_SECONDS = 60
 STOP_SECONDS = 30
 
 
-@dataclass
 class Server:
-    """A running server and its data directory."""
+    """A server of the jar, with a data directory below `folder`."""
 
-    data: Path
-    address: str
+    def __init__(self, jar: str, folder: Path) -> None:
+        self.data = folder / "data"
+        self.address = "127.0.0.1:0"
+        self._jar = jar
+        self._folder = folder
+        self._log = folder / "server.log"
 
     def connect(self, role: Role = "operator", **options: Any) -> pmbot.Client:
         """A client with that role's token; the caller closes it."""
         return pmbot.connect(self.address, role=role, data_dir=self.data, **options)
 
+    def start(self) -> None:
+        """Starts it, on the port that it had before if it had one, and waits until it has said where it is."""
+        discovery = self.data / "server.json"
+        discovery.unlink(missing_ok=True)  # a killed server leaves its own
+        port = self.address.rpartition(":")[2]
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                ["java", "-jar", self._jar, "serve", f"--data={self.data}", f"--port={port}"],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "XDG_RUNTIME_DIR": str(self._folder)},
+            )
+
+        def address() -> str | None:
+            if self._process.poll() is not None:
+                pytest.fail(f"the server ended with {self._process.returncode}:\n{self._log.read_text()}")
+            try:
+                return str(json.loads(discovery.read_text())["address"])
+            except (FileNotFoundError, ValueError):
+                return None
+
+        try:
+            self.address = eventually(address, START_SECONDS)
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Ends it, and waits until it has ended."""
+        self._process.send_signal(how)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            pytest.fail(f"the server did not stop within {STOP_SECONDS} s of SIGTERM:\n{self._log.read_text()}")
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """The server of `PMBOT_JAR` on a fresh data directory. Without the jar the test fails: it has not been run."""
+    with running_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """As `server`, but one for all tests that can live with each other's workspaces: a start takes seconds."""
+    with running_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[Server]:
+    """A server that is stopped with SIGTERM at the end."""
     jar = os.environ.get("PMBOT_JAR")
     if not jar:
         pytest.fail("PMBOT_JAR is not set; this test needs the server's jar")
-    data = tmp_path / "data"
-    log = tmp_path / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["java", "-jar", jar, "serve", f"--data={data}", "--port=0"],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
-        )
+    server = Server(jar, folder)
+    server.start()
     try:
-        yield Server(data, _address_of(process, data / "server.json", log))
+        yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            pytest.fail(f"the server did not stop within {STOP_SECONDS} s of SIGTERM:\n{log.read_text()}")
-
-
-def _address_of(process: subprocess.Popen[bytes], discovery: Path, log: Path) -> str:
-    """The address in the discovery file, once the server has written it."""
-
-    def address() -> str | None:
-        if process.poll() is not None:
-            pytest.fail(f"the server ended with {process.returncode} before it was ready:\n{log.read_text()}")
-        try:
-            return str(json.loads(discovery.read_text())["address"])
-        except (FileNotFoundError, ValueError):
-            return None
-
-    return eventually(address, START_SECONDS)
+        server.stop()
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 30) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,9 +26,10 @@ from pmbot.v1 import (
 class Operator:
     """What the person does, in a workspace of its own with one repo."""
 
-    def __init__(self, client: pmbot.Client, name: str = "test") -> None:
+    def __init__(self, client: pmbot.Client) -> None:
         self.client = client
-        created = client.workspaces.CreateWorkspace(workspace_pb2.CreateWorkspaceRequest(name=name))
+        named = workspace_pb2.CreateWorkspaceRequest(name=str(uuid.uuid4()))
+        created = client.workspaces.CreateWorkspace(named)
         self.workspace_id = created.workspace.workspace_id
         repo = repo_pb2.RegisterRepoRequest(workspace_id=self.workspace_id, full_name="owner/repo")
         self.repo_id = client.repos.RegisterRepo(repo).repo.repo_id

@@ -4,7 +4,8 @@ This is the rule for a checkpointer that the server does not see: questions are 
 `invoke` has returned, an answer is sent only for a question that the state still shows, and a decision is acknowledged
 once the state does not show its question any more. It holds for crashes at any point: the first invoke after a claim
 carries no answer, because the answer may be stored already and would then reach the next question of the same task.
-What it cannot see: a subgraph that went on while its parent's state was lost in a crash shows its old question.
+That invoke also mends what a crash left half done, such as a subgraph that went on while its parent's state was lost;
+so the state is never trusted before an invoke of this session has returned.
 """
 
 from __future__ import annotations
