@@ -71,7 +71,14 @@ def run(
     variables = dict(environment or _isolated_environment()) | dict(extra or {})
     try:
         done = subprocess.run(
-            _command(arguments), cwd=folder, env=variables, input=stdin, capture_output=True, check=False
+            _command(arguments),
+            cwd=folder,
+            env=variables,
+            input=stdin,
+            capture_output=True,
+            check=False,
+            # Ctrl-C is for the demo, which stops between two steps; git would die in the middle of one.
+            start_new_session=True,
         )
     except FileNotFoundError as missing:
         if not folder.is_dir():
@@ -93,6 +100,7 @@ def object_reader(folder: Path) -> Iterator[_ObjectReader]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         yield _ObjectReader(process)
@@ -116,10 +124,7 @@ class _ObjectReader:
             raise GitError(f"git cat-file ended before it read object {object_id}") from broken
         header = self._answers.readline().split()
         if len(header) != 3:
-            raise GitError(
-                f"object {object_id} is not in the repository; a partial clone must fetch it first "
-                "(git fetch --refetch)"
-            )
+            raise GitError(f"object {object_id} is not in the repository; a partial clone must fetch it first")
         size = int(header[2])
         content = self._answers.read(size + 1)
         if len(content) != size + 1:

@@ -52,10 +52,14 @@ def repo_change_proposer() -> StateGraph[State, RunContext, State, State]:
     builder.add_node("propose", _propose)
     builder.add_edge(START, "scan")
     builder.add_conditional_edges("scan", lambda state: "ask" if state["proposal"]["diff"] else END, ["ask", END])
-    builder.add_conditional_edges("ask", lambda state: END if state["decision"] == "reject" else "write", ["write", END])
+    builder.add_conditional_edges("ask", _after_ask, ["write", END])
     builder.add_conditional_edges("write", lambda state: "propose" if state["files"] else END, ["propose", END])
     builder.add_edge("propose", END)
     return builder
+
+
+def _after_ask(state: State) -> str:
+    return END if state["decision"] == "reject" else "write"
 
 
 def _scan(state: State) -> State:
@@ -103,7 +107,7 @@ def _ask(state: State) -> State:
         diff += "" if diff.endswith("\n") else "\n"
         refusal = _refusal(state, diff)
         if refusal is None:
-            return {"decision": "edit", "proposal": {**proposal, "diff": diff}}
+            return {"decision": "edit", "proposal": Proposal(diff=diff, summary="as the operator edited it", notes=[])}
         trouble = f"The edited diff does not apply ({refusal}); this is the first one again.\n\n"
 
 
@@ -152,7 +156,7 @@ def _propose(state: State, runtime: Runtime[RunContext]) -> State:
         {
             "base_commit": state["base_commit"],
             "title": _title(state["files"]),
-            "description": "Edited by the operator." if state["decision"] == "edit" else _description(state["proposal"]),
+            "description": _description(state["proposal"]),
             "files": state["files"],
             "patch_artifact_id": state["patch_artifact_id"],
             "patch_sha256": state["patch_sha256"],

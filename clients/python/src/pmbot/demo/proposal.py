@@ -136,7 +136,8 @@ def _says_binary(attributes: dict[str, str]) -> bool:
     # `-text` says that a file's very bytes matter; a filter or an encoding, that they are not what its author sees.
     if attributes.get("binary") == "set" or "unset" in (attributes.get("text"), attributes.get("diff")):
         return True
-    return any(attributes.get(name) not in (None, "unspecified", "unset") for name in ("filter", "working-tree-encoding"))
+    elsewhere = (attributes.get("filter"), attributes.get("working-tree-encoding"))
+    return any(value not in (None, "unspecified", "unset") for value in elsewhere)
 
 
 def _inventory_obstacle(entries: Sequence[Entry], found: _Found) -> str | None:

@@ -66,6 +66,8 @@ class Scratch:
         for record in self.git("ls-tree", "-r", "-l", "-z", "--full-tree", self.base).split(b"\0")[:-1]:
             facts, _, path = record.partition(b"\t")
             mode, _, object_id, size = facts.decode("ascii").split()
+            if not size.isdigit() and size != "-":
+                raise GitError(f"object {object_id} is not in the repository; a partial clone must fetch it first")
             entries.append(Entry(mode, object_id, 0 if size == "-" else int(size), path))
         return entries
 

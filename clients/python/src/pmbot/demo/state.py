@@ -38,6 +38,8 @@ class State:
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By item id: `yes`, `reason` and the `payload_hash` that was shown."""
     finished: bool = False
+    outcome: str = ""
+    """What the graph said at the end."""
 
     @property
     def short_id(self) -> str:
@@ -93,7 +95,7 @@ class StateFolder:
             known = {name.name for name in fields(State)}
             return State(**{name: value for name, value in json.loads(text).items() if name in known})
         except (ValueError, TypeError, AttributeError) as damaged:
-            raise ValueError(f"{self._file} is damaged ({damaged}); start with --new to begin another demo") from damaged
+            raise ValueError(f"{self._file} is damaged ({damaged}); begin another demo with --new") from damaged
 
     def save(self, state: State) -> None:
         """Writes the state so that a kill at any moment leaves the old one or the new one, whole."""

@@ -18,7 +18,8 @@ _ODD_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # White space at a line's end says something there: a break in Markdown, a context line in a patch, an empty field in a
 # table, the expected output in a recorded test.
 _MEANINGFUL_TRAILING = frozenset(
-    "md mdown markdown mdx mkd qmd rmd diff patch rej csv tsv tab snap golden expected approved".split()
+    ("md", "mdown", "markdown", "mdx", "mkd", "qmd", "rmd", "diff", "patch", "rej", "csv", "tsv", "tab")
+    + ("snap", "golden", "expected", "approved")
 )
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -80,7 +81,7 @@ def tidy(path: str, content: bytes, *, keep_trailing: bool = False, git_converts
 
     `keep_trailing` leaves white space at the ends of lines, as some kinds of file (by the path's extension) always do.
     `git_converts` says that git stores this file with newlines alone, whatever the work tree has, so that mixed
-    endings become those. White space after a backslash stays: it is escaped, or the backslash would begin to join lines.
+    endings become those. White space after a backslash stays: it is escaped, or the backslash would join the lines.
     """
     if not is_text(content) or _LONE_CARRIAGE_RETURN.search(content):
         return Tidied(content, ())
