@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from demo_kit import Project
+
+from .kit import Project
 
 
 @pytest.fixture(autouse=True)

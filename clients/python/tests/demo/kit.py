@@ -1,4 +1,4 @@
-"""Real repositories, and the two things that the control plane would do for the graph: keep artifacts and changesets."""
+"""Real repositories, a demo in a process of its own, and what stands in where no control plane runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ def git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     return subprocess.run(
         ["git", *arguments], cwd=folder, env=environment, input=stdin, check=True, capture_output=True
     ).stdout
+
+
+def start_demo(folder: Path, environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """Starts `pmbot demo` in a folder, with nobody at its terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "from pmbot.cli import main; main()", "demo", *arguments],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 class Project:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from demo_kit import RUN_ID, Project, Records, git
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
@@ -16,6 +15,8 @@ from langgraph.types import Command
 from pmbot.demo.graph import repo_change_proposer
 from pmbot.demo.scratch import clone_folder
 from pmbot.langgraph.interrupts import guard_of
+
+from .kit import RUN_ID, Project, Records, git
 
 THREAD: Any = {"configurable": {"thread_id": "thread"}}
 
@@ -121,7 +122,9 @@ def test_an_edit_that_does_not_apply_is_asked_about_again(conversation: Conversa
     first = conversation.start()
     second = conversation.answer("edit", args={"diff": "no diff at all"})
     assert first is not None and second is not None
-    assert second["description"].startswith("The edited diff does not apply (git apply: error: No valid patches in input")
+    assert second["description"].startswith(
+        "The edited diff does not apply (git apply: error: No valid patches in input"
+    )
     assert second["actions"] == first["actions"]
     assert conversation.answer("approve") is None
     assert len(conversation.records.proposed[0]["files"]) == 3

@@ -97,7 +97,9 @@ def test_names_that_a_person_can_read(path: str) -> None:
     assert readable_name(path.encode()) == path
 
 
-@pytest.mark.parametrize("path", [b"new\nline", b"tab\t", b"esc\x1b[2J", b"\xff", "\u202egpj.exe".encode(), b"\xc2\x85"])
+@pytest.mark.parametrize(
+    "path", [b"new\nline", b"tab\t", b"esc\x1b[2J", b"\xff", "\u202egpj.exe".encode(), b"\xc2\x85"]
+)
 def test_names_that_could_fool_a_person(path: bytes) -> None:
     assert readable_name(path) is None
 

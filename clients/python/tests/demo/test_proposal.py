@@ -7,15 +7,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from demo_kit import Project, git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pmbot.demo import inventory
+from pmbot.demo.git import GitError
 from pmbot.demo.proposal import DIFF_BYTES, Proposal, propose
 from pmbot.demo.repository import RepositoryError, find_repository
-from pmbot.demo.scratch import borrowed
+from pmbot.demo.scratch import borrowed, scratch_clone
 from pmbot.demo.tidy import readable_name, tidy
+
+from .kit import Project, git
 
 
 def proposal(project: Project) -> Proposal:
@@ -236,6 +238,17 @@ def test_a_repository_with_the_other_kind_of_hashes(tmp_path: Path) -> None:
     assert proposal(project)["summary"].startswith("trailing white space in 1 file")
 
 
+def test_a_partial_clone_is_said_and_nothing_is_fetched(project: Project, tmp_path: Path) -> None:
+    project.commit({"a.txt": b"a \n"})
+    git(project.root, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{project.root}", "partial")
+    source = find_repository(tmp_path / "partial")
+    with borrowed(source, source.head) as scratch, pytest.raises(GitError):
+        propose(scratch)
+    missing = git(tmp_path / "partial", "rev-list", "--objects", "--missing=print", "HEAD").splitlines()
+    assert any(line.startswith(b"?") for line in missing)
+
+
 def test_what_is_no_repository_is_said(tmp_path: Path, project: Project) -> None:
     with pytest.raises(RepositoryError, match="is not inside a git work tree"):
         find_repository(tmp_path)
@@ -245,6 +258,21 @@ def test_what_is_no_repository_is_said(tmp_path: Path, project: Project) -> None
         find_repository(project.root)
     with pytest.raises(RepositoryError, match="is not inside a git work tree"):
         find_repository(project.root / ".git")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_a_repository_of_somebody_else_is_used_when_the_user_trusts_it(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.commit({"a.txt": b"a \n"})
+    for folder, _, _ in os.walk(project.root):
+        os.chown(folder, 12345, 12345)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(RepositoryError, match="safe.directory"):
+        find_repository(project.root)
+    (tmp_path / ".gitconfig").write_text(f"[safe]\n directory = {project.root}\n")
+    source = find_repository(project.root)
+    assert scratch_clone(source, source.head, "run_" + "0" * 32).is_dir()
 
 
 def test_variables_that_name_another_repository_are_ignored(

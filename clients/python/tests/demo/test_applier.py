@@ -10,12 +10,13 @@ import stat
 from pathlib import Path
 
 import pytest
-from demo_kit import CHANGESET_ID, RUN_ID, Project, Records, git
 
 from pmbot.demo.applier import ApplyError, apply, branch_name
 from pmbot.demo.proposal import propose
 from pmbot.demo.repository import find_repository
 from pmbot.demo.scratch import borrowed, clone_folder
+
+from .kit import CHANGESET_ID, RUN_ID, Project, Records, git
 
 BRANCH = branch_name(CHANGESET_ID)
 
@@ -23,7 +24,9 @@ BRANCH = branch_name(CHANGESET_ID)
 @pytest.fixture
 def records(project: Project) -> Records:
     """A run whose changeset was approved."""
-    base = project.commit({"a.txt": b"one \n", "crlf.txt": b"a\r\nb\r\n \r\n", ".gitattributes": b"*.lf text eol=crlf\n"})
+    base = project.commit(
+        {"a.txt": b"one \n", "crlf.txt": b"a\r\nb\r\n \r\n", ".gitattributes": b"*.lf text eol=crlf\n"}
+    )
     return proposed(project, base)
 
 
@@ -62,9 +65,9 @@ def test_the_commit_is_the_tidied_tree_by_pm_bot_and_can_be_fetched(records: Rec
     assert facts[4] == find_repository(project.root).head
     git(project.root, "fetch", "-q", str(clone), f"{BRANCH}:{BRANCH}")
     assert git(project.root, "cat-file", "blob", f"{BRANCH}:crlf.txt") == b"a\r\nb\r\n\r\n"
-    assert git(project.root, "log", "--format=%(trailers:key=Pmbot-Changeset,valueonly)", "-1", BRANCH).decode().strip() == (
-        CHANGESET_ID
-    )
+    assert git(
+        project.root, "log", "--format=%(trailers:key=Pmbot-Changeset,valueonly)", "-1", BRANCH
+    ).decode().strip() == (CHANGESET_ID)
     git(project.root, "fsck", "--strict")
 
 
@@ -158,10 +161,19 @@ def test_hooks_filters_signing_and_settings_of_user_and_repository_do_nothing(
     witness = tmp_path / "it ran"
     trap.write_text(f"#!/bin/sh\ntouch '{witness}'\nexit 1\n")
     trap.chmod(trap.stat().st_mode | stat.S_IXUSR)
-    base = project.commit({".gitattributes": b"*.txt diff=trap ident\n*.f filter=trap\n", "a.txt": b"$Id$ \n", "b.f": b"b\n"})
+    base = project.commit(
+        {".gitattributes": b"*.txt diff=trap ident\n*.f filter=trap\n", "a.txt": b"$Id$ \n", "b.f": b"b\n"}
+    )
     hooks = tmp_path / "hooks"
     hooks.mkdir()
-    for name in ("pre-commit", "commit-msg", "post-checkout", "reference-transaction", "post-index-change", "post-commit"):
+    for name in (
+        "pre-commit",
+        "commit-msg",
+        "post-checkout",
+        "reference-transaction",
+        "post-index-change",
+        "post-commit",
+    ):
         shutil.copy(trap, hooks / name)
         shutil.copy(trap, project.root / ".git" / "hooks" / name)
     configuration = tmp_path / "home" / ".gitconfig"
@@ -169,7 +181,7 @@ def test_hooks_filters_signing_and_settings_of_user_and_repository_do_nothing(
     configuration.write_text(
         f"[commit]\n gpgSign = true\n[gpg]\n program = {trap}\n[core]\n hooksPath = {hooks}\n fsmonitor = {trap}\n"
         f" editor = {trap}\n autocrlf = true\n pager = {trap}\n[diff]\n external = {trap}\n noprefix = true\n"
-        f"[diff \"trap\"]\n textconv = {trap}\n command = {trap}\n[filter \"trap\"]\n smudge = {trap}\n clean = {trap}\n"
+        f'[diff "trap"]\n textconv = {trap}\n command = {trap}\n[filter "trap"]\n smudge = {trap}\n clean = {trap}\n'
         f" required = true\n[apply]\n whitespace = error\n[init]\n templateDir = {hooks}\n[alias]\n apply = !{trap}\n"
         "[color]\n ui = always\n[user]\n name = Trap\n email = trap@localhost.invalid\n"
     )
