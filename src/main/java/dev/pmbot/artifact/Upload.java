@@ -1,5 +1,6 @@
 package dev.pmbot.artifact;
 
+import com.google.common.util.concurrent.MoreExecutors;
 import dev.pmbot.files.FileTooLarge;
 import dev.pmbot.files.Hashed;
 import dev.pmbot.files.Incoming;
@@ -11,6 +12,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -19,6 +21,10 @@ import org.slf4j.LoggerFactory;
 /**
  * One upload, in the making. It asks for the next message only when it has written the last, so
  * that no more than one is held; what it wrote goes when the call ends in any way but well.
+ *
+ * <p>Everything is done in the order in which it came. The end of an upload is told without being
+ * asked for, right behind its last message: on another thread it could overtake that message, and
+ * the artifact would lack its last chunk.
  *
  * @param <Q> the upload's messages
  * @param <R> its answer
@@ -30,6 +36,7 @@ final class Upload<Q, R> implements StreamObserver<Q> {
   record Part(@Nullable NewArtifact header, List<ByteBuffer> chunk) {}
 
   private final ArtifactFiles files;
+  private final Executor inOrder;
   private final ServerCallStreamObserver<R> call;
   private final java.util.function.Function<Q, Part> translate;
   private final java.util.function.Function<NewArtifact, CompletableFuture<?>> admit;
@@ -45,6 +52,7 @@ final class Upload<Q, R> implements StreamObserver<Q> {
       java.util.function.Function<NewArtifact, CompletableFuture<?>> admit,
       BiFunction<NewArtifact, Incoming, CompletableFuture<R>> keep) {
     this.files = files;
+    this.inOrder = MoreExecutors.newSequentialExecutor(files.threads());
     this.call = (ServerCallStreamObserver<R>) observer;
     this.translate = translate;
     this.admit = admit;
@@ -53,7 +61,7 @@ final class Upload<Q, R> implements StreamObserver<Q> {
 
   Upload<Q, R> begin() {
     call.disableAutoRequest();
-    call.setOnCancelHandler(() -> files.threads().execute(this::abandon));
+    call.setOnCancelHandler(() -> inOrder.execute(this::abandon));
     call.request(1);
     return this;
   }
@@ -61,7 +69,7 @@ final class Upload<Q, R> implements StreamObserver<Q> {
   @Override
   public void onNext(Q message) {
     Part part = translate.apply(message);
-    files.threads().execute(() -> guarded(() -> take(part)));
+    inOrder.execute(() -> guarded(() -> take(part)));
   }
 
   private void take(Part part) throws IOException {
@@ -79,7 +87,7 @@ final class Upload<Q, R> implements StreamObserver<Q> {
                 if (failure == null) {
                   call.request(1);
                 } else {
-                  files.threads().execute(() -> refuse(failure));
+                  inOrder.execute(() -> refuse(failure));
                 }
               });
       return;
@@ -95,7 +103,7 @@ final class Upload<Q, R> implements StreamObserver<Q> {
 
   @Override
   public void onCompleted() {
-    files.threads().execute(() -> guarded(this::finish));
+    inOrder.execute(() -> guarded(this::finish));
   }
 
   private void finish() throws IOException {
@@ -124,14 +132,14 @@ final class Upload<Q, R> implements StreamObserver<Q> {
 
   @Override
   public void onError(Throwable gone) {
-    files.threads().execute(this::abandon);
+    inOrder.execute(this::abandon);
   }
 
   private interface Step {
     void run() throws IOException;
   }
 
-  private synchronized void guarded(Step step) {
+  private void guarded(Step step) {
     if (over) {
       return;
     }
@@ -146,14 +154,14 @@ final class Upload<Q, R> implements StreamObserver<Q> {
     }
   }
 
-  private synchronized void refuse(Throwable failure) {
+  private void refuse(Throwable failure) {
     if (!over) {
       abandon();
       call.onError(Statuses.of(failure));
     }
   }
 
-  private synchronized void abandon() {
+  private void abandon() {
     over = true;
     if (file != null) {
       discard(file);
