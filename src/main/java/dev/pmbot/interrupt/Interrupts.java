@@ -73,6 +73,8 @@ public final class Interrupts {
     for (int index = 0; index < questions.size(); index++) {
       standing.add(raise(tx, run, threadId, questions.get(index), titles.get(index)));
     }
+    // What was superseded may have been the last that the run waited for.
+    runs.unblock(tx, runId);
     return standing;
   }
 

@@ -215,7 +215,7 @@ public final class Runs {
     return paused;
   }
 
-  /** A question of the run was decided: when it was the last, the run goes on. */
+  /** A question of the run was decided or closed: when it was the last, the run goes on. */
   public void unblock(Tx tx, String runId) {
     RunRow row = get(tx, runId);
     if (row.status() != RunStatus.BLOCKED || isWaiting(tx, runId)) {
