@@ -50,7 +50,7 @@ final class JsonRedactor {
 
   JsonRedactor(String json) {
     this.json = json;
-    scanner = new JsonScanner(json);
+    scanner = new JsonScanner(json, JsonScanner.MAXIMUM_DEPTH_WITHIN);
     strings = new StringScanner(json);
   }
 

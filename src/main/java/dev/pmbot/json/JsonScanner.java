@@ -10,8 +10,11 @@ package dev.pmbot.json;
  * grammar.
  */
 final class JsonScanner {
-  /** Objects and arrays may be nested this deep; 64 also makes the stack one {@code long}. */
+  /** Objects and arrays that come in may be nested this deep. */
   static final int MAXIMUM_DEPTH = 64;
+
+  /** What this program wraps around a value that came in may make it this deep. */
+  static final int MAXIMUM_DEPTH_WITHIN = 80;
 
   enum Token {
     OBJECT_START,
@@ -49,13 +52,18 @@ final class JsonScanner {
   private int end;
   private int depth;
 
-  /** Bit d tells whether the container at depth d + 1 is an object. */
-  private long objects;
+  /** Whether the container at depth d + 1 is an object. */
+  private final boolean[] objects;
 
   private Expected expected = Expected.VALUE;
 
   JsonScanner(String text) {
+    this(text, MAXIMUM_DEPTH);
+  }
+
+  JsonScanner(String text, int maximumDepth) {
     this.text = text;
+    this.objects = new boolean[maximumDepth];
     this.strings = new StringScanner(text);
   }
 
@@ -171,14 +179,14 @@ final class JsonScanner {
   }
 
   private Token open(boolean object) {
-    if (depth == MAXIMUM_DEPTH) {
+    if (depth == objects.length) {
       throw JsonProblem.at(
           text,
           position,
-          "more than " + MAXIMUM_DEPTH + " nested objects and arrays",
-          "nest at most " + MAXIMUM_DEPTH + " deep");
+          "more than " + objects.length + " nested objects and arrays",
+          "nest at most " + objects.length + " deep");
     }
-    objects = object ? objects | 1L << depth : objects & ~(1L << depth);
+    objects[depth] = object;
     depth++;
     position++;
     expected = object ? Expected.KEY_OR_END : Expected.VALUE_OR_END;
@@ -199,7 +207,7 @@ final class JsonScanner {
   }
 
   private boolean inObject() {
-    return depth > 0 && (objects >>> (depth - 1) & 1) == 1;
+    return depth > 0 && objects[depth - 1];
   }
 
   private void skipSpace() {

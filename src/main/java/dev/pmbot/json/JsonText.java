@@ -67,6 +67,15 @@ public final class JsonText {
    */
   public static JsonNode parse(String text, int maximumBytes) {
     check(text, maximumBytes);
+    return read(text);
+  }
+
+  /**
+   * Reads a text that this program wrote: a value that came in may stand a few levels down in it.
+   *
+   * @throws JsonProblem if it is not JSON
+   */
+  public static JsonNode read(String text) {
     try {
       return MAPPER.readTree(text);
     } catch (JacksonException e) {
@@ -156,7 +165,7 @@ public final class JsonText {
             .disable(TokenStreamFactory.Feature.CANONICALIZE_PROPERTY_NAMES)
             .streamReadConstraints(
                 StreamReadConstraints.builder()
-                    .maxNestingDepth(MAXIMUM_DEPTH)
+                    .maxNestingDepth(JsonScanner.MAXIMUM_DEPTH_WITHIN)
                     .maxNumberLength(MAXIMUM_NUMBER_LENGTH)
                     .maxNameLength(Integer.MAX_VALUE)
                     .maxStringLength(Integer.MAX_VALUE)

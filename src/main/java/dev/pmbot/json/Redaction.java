@@ -20,7 +20,7 @@ public final class Redaction {
    * schema's description of such a property ({@code {"properties": {"password": {"type": …}}}})
    * stays a schema; only values in it, such as a default, are redacted. Keys are never changed.
    *
-   * @param json a text that {@link JsonText#check} lets pass
+   * @param json a text that {@link JsonText#check} lets pass, or what this program wrote around one
    * @return the redacted text; the very same String if there was nothing to redact
    * @throws JsonProblem if the text is not JSON
    */
