@@ -3,12 +3,12 @@ package dev.pmbot.approval;
 import dev.pmbot.audit.Audit;
 import dev.pmbot.audit.Event;
 import dev.pmbot.json.JsonText;
-import dev.pmbot.json.Redaction;
 import dev.pmbot.repo.Repos;
 import dev.pmbot.run.RunRow;
 import dev.pmbot.run.Runs;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.workspace.Workspaces;
@@ -85,7 +85,7 @@ public final class Approvals {
             kind,
             ApprovalStatus.PENDING,
             subjectId,
-            Redaction.redact(payloadJson),
+            Kept.json("what is to be approved", payloadJson),
             payloadHash,
             kind.risk().raisedTo(risk),
             tx.now(),
@@ -140,8 +140,8 @@ public final class Approvals {
   }
 
   private ApprovalRow settle(Tx tx, ApprovalRow row, ApprovalStatus status, String notes) {
-    String kept = notes.isEmpty() ? null : Redaction.redactText(notes);
-    return end(tx, row, status, tx.actor(), kept, ClosedBy.DECISION, "approval.resolved");
+    return end(
+        tx, row, status, tx.actor(), Kept.text(notes), ClosedBy.DECISION, "approval.resolved");
   }
 
   /**
@@ -184,7 +184,11 @@ public final class Approvals {
     }
     audit.append(
         tx,
-        event(ended, type).with("status", status).with("closed_by", closedBy).with("notes", notes));
+        event(ended, type)
+            .thread(runs.get(tx, row.runId()).threadId())
+            .with("status", status)
+            .with("closed_by", closedBy)
+            .with("notes", notes));
     return ended;
   }
 

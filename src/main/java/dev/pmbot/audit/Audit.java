@@ -4,9 +4,9 @@ import dev.pmbot.feed.EventLog;
 import dev.pmbot.feed.LogEnd;
 import dev.pmbot.feed.Scope;
 import dev.pmbot.json.JsonText;
-import dev.pmbot.json.Redaction;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Problem;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -48,17 +48,22 @@ public final class Audit implements EventLog<EventRow> {
     tx.mapper(AuditMapper.class).begin(new HeadRow(workspaceId, 0, Chain.START));
   }
 
-  /** Puts an event on the record, in this transaction or not at all. Its payload is redacted. */
+  /**
+   * Puts an event on the record, in this transaction or not at all, in the name of whom the
+   * transaction acts for now. Its payload is redacted.
+   */
   public void append(Tx tx, Event event) {
     Batch batch = tx.attachment(Batch.class, Batch::new);
     if (batch.events.isEmpty()) {
       tx.beforeEnd(() -> write(tx, batch));
     }
-    batch.events.add(event);
+    batch.events.add(new Pending(event, tx.actor()));
   }
 
+  private record Pending(Event event, String actor) {}
+
   private static final class Batch {
-    final List<Event> events = new ArrayList<>();
+    final List<Pending> events = new ArrayList<>();
   }
 
   /**
@@ -66,14 +71,16 @@ public final class Audit implements EventLog<EventRow> {
    * can be.
    */
   private void write(Tx tx, Batch batch) {
-    Map<String, List<Event>> byWorkspace = new LinkedHashMap<>();
-    for (Event event : batch.events) {
-      byWorkspace.computeIfAbsent(event.workspaceId(), id -> new ArrayList<>()).add(event);
+    Map<String, List<Pending>> byWorkspace = new LinkedHashMap<>();
+    for (Pending pending : batch.events) {
+      byWorkspace
+          .computeIfAbsent(pending.event.workspaceId(), id -> new ArrayList<>())
+          .add(pending);
     }
     byWorkspace.forEach((workspaceId, events) -> write(tx, workspaceId, events));
   }
 
-  private void write(Tx tx, String workspaceId, List<Event> events) {
+  private void write(Tx tx, String workspaceId, List<Pending> events) {
     AuditMapper mapper = tx.mapper(AuditMapper.class);
     HeadRow head = mapper.head(workspaceId);
     if (head == null) {
@@ -84,9 +91,10 @@ public final class Audit implements EventLog<EventRow> {
     byte[] previous = head.hash();
     Set<String> runIds = new HashSet<>();
     Set<String> threadIds = new HashSet<>();
-    for (Event event : events) {
+    for (Pending pending : events) {
+      Event event = pending.event;
       seq++;
-      EventRow row = seal(event, tx, seq, first, previous);
+      EventRow row = seal(pending, tx, seq, first, previous);
       mapper.append(row);
       previous = row.hash();
       add(runIds, event.runId());
@@ -108,8 +116,9 @@ public final class Audit implements EventLog<EventRow> {
     }
   }
 
-  private EventRow seal(Event event, Tx tx, long seq, long first, byte[] previous) {
-    String payload = Redaction.redact(JsonText.write(event.facts()));
+  private EventRow seal(Pending pending, Tx tx, long seq, long first, byte[] previous) {
+    Event event = pending.event;
+    String payload = Kept.json("what goes on the record", JsonText.write(event.facts()));
     byte[] salt = ids.bytes(SALT_BYTES);
     EventRow unsealed =
         new EventRow(
@@ -123,7 +132,7 @@ public final class Audit implements EventLog<EventRow> {
             tx.now(),
             seq,
             first,
-            tx.actor(),
+            pending.actor,
             salt,
             Chain.payloadHash(salt, payload),
             previous,

@@ -26,7 +26,7 @@ public record EventRow(
 
   /** A text among the facts; empty when there is none of this name. */
   public String fact(String name) {
-    return JsonText.parse(payloadJson, Integer.MAX_VALUE).path(name).asString("");
+    return JsonText.read(payloadJson).path(name).asString("");
   }
 
   /** The same event with its hash. */

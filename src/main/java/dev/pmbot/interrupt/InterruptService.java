@@ -73,7 +73,9 @@ public final class InterruptService extends InterruptServiceGrpc.InterruptServic
     calls.mutate(
         request,
         observer,
-        tx -> interrupts.checkAhead(tx, request.getInterruptId(), request.getDecisionJson()),
+        tx ->
+            interrupts.checkAhead(
+                tx, request.getInterruptId(), request.getPayloadHash(), request.getDecisionJson()),
         tx ->
             ResolveInterruptResponse.newBuilder()
                 .setInterrupt(

@@ -15,6 +15,7 @@ import dev.pmbot.run.RunStatus;
 import dev.pmbot.run.Runs;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Violation;
 import dev.pmbot.workspace.Workspaces;
@@ -126,7 +127,7 @@ public final class Interrupts {
             question.nodeId(),
             question.kind(),
             risk,
-            Redaction.redact(question.payloadJson()),
+            Kept.json("payload_json", question.payloadJson()),
             hash,
             InterruptStatus.PENDING,
             null,
@@ -172,11 +173,11 @@ public final class Interrupts {
 
   /**
    * Checks a decision before its turn to write comes, for that may take a while. A question that is
-   * not pending is left to {@link #resolve}.
+   * not pending, or not the one that was shown, is left to {@link #resolve}.
    */
-  void checkAhead(Tx tx, String interruptId, String decisionJson) {
+  void checkAhead(Tx tx, String interruptId, String payloadHash, String decisionJson) {
     InterruptRow row = get(tx, interruptId);
-    if (row.status() == InterruptStatus.PENDING) {
+    if (row.status() == InterruptStatus.PENDING && row.payloadHash().equals(payloadHash)) {
       Decisions.check(row, decisionJson);
     }
   }
