@@ -72,8 +72,11 @@ public final class Claims implements AutoCloseable {
     if (order.workspaceId() != null) {
       workspaces.get(tx, order.workspaceId());
     }
+    String caller = tx.actor();
+    tx.actAs(Principal.SYSTEM); // Whoever comes by did not end these leases.
     returnExpired(tx);
-    if (!tx.actor().equals(Principal.LOCAL_USER)) {
+    tx.actAs(caller);
+    if (!caller.equals(Principal.LOCAL_USER)) {
       tx.actAs(Principal.worker(order.workerId()));
     }
     List<RunRow> found = new ArrayList<>();
@@ -146,7 +149,8 @@ public final class Claims implements AutoCloseable {
       }
     } while (slice.size() == SLICE);
     for (RunRow row : mapper.backingOff(tx.now(), SLICE)) {
-      waiters.wakeLater(row.workspaceId(), row.graphId(), LONGEST_BACK_OFF_MICROS);
+      long due = row.nextAttemptAt() == null ? 0 : row.nextAttemptAt() - tx.now();
+      waiters.wakeLater(row.workspaceId(), row.graphId(), Math.min(due, LONGEST_BACK_OFF_MICROS));
     }
     return true;
   }

@@ -145,6 +145,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
         .get()
         .thenCompose(
             reply -> {
+              waiter.looked();
               long left = deadline - time.monotonicNanos();
               if (reply.getClaimedRunsCount() > 0 || left <= 0) {
                 return CompletableFuture.completedFuture(reply);

@@ -2,12 +2,12 @@ package dev.pmbot.run;
 
 import dev.pmbot.audit.Audit;
 import dev.pmbot.audit.Event;
-import dev.pmbot.json.Redaction;
 import dev.pmbot.repo.RepoRow;
 import dev.pmbot.repo.RepoStatus;
 import dev.pmbot.repo.Repos;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.workspace.Workspaces;
@@ -244,7 +244,7 @@ public final class Runs {
     if (row.status() != RunStatus.BLOCKED) {
       change.status(RunStatus.APPROVED).claimableFrom(tx.now());
     }
-    RunRow released = store(tx, change.reason(redacted(reason)));
+    RunRow released = store(tx, change.reason(Kept.text(reason)));
     audit.append(tx, event(released, "run.released").with("reason", released.statusReason()));
     announce(tx, released);
     return released;
@@ -254,14 +254,14 @@ public final class Runs {
   public RunRow complete(Tx tx, String runId, String token, String summary) {
     RunRow row = fence(tx, runId, token);
     require(row, RunStatus.RUNNING);
-    return end(tx, row, RunStatus.COMPLETED, redacted(summary));
+    return end(tx, row, RunStatus.COMPLETED, Kept.text(summary));
   }
 
   /** An attempt failed. */
   public RunRow fail(Tx tx, String runId, String token, String reason, boolean retryable) {
     RunRow row = fence(tx, runId, token);
     require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
-    String why = redacted(reason);
+    String why = Kept.text(reason);
     return retryable && row.attempt() < row.maxAttempts()
         ? retry(tx, row, why)
         : end(tx, row, RunStatus.FAILED, why);
@@ -362,10 +362,6 @@ public final class Runs {
     if (!allowed.contains(row.status())) {
       throw Problem.wrongState("run", row.runId(), row.status(), allowed);
     }
-  }
-
-  private static @Nullable String redacted(String text) {
-    return text.isEmpty() ? null : Redaction.redactText(text);
   }
 
   static Event event(RunRow row, String type) {

@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +31,7 @@ final class Waiters implements AutoCloseable {
     private final @Nullable String workspaceId;
     private CompletableFuture<Boolean> signal = new CompletableFuture<>();
     private @Nullable Work unused;
+    private @Nullable Work trying;
 
     private Waiter(Set<String> graphIds, @Nullable String workspaceId) {
       this.graphIds = graphIds;
@@ -45,12 +47,23 @@ final class Waiters implements AutoCloseable {
       return current.completeOnTimeout(false, Math.max(0, nanos), TimeUnit.NANOSECONDS);
     }
 
-    /** Uses up the wake-up, if there was one, and waits again. */
+    /** Waits again, before the work that it was woken for is looked for. */
     void again() {
       synchronized (waiting) {
+        trying = unused;
         unused = null;
         signal = new CompletableFuture<>();
         waiting.add(this);
+      }
+    }
+
+    /**
+     * It has looked for the work: the wake-up is used up, whether there was any. One whose look
+     * failed, because its caller had gone, has not looked.
+     */
+    void looked() {
+      synchronized (waiting) {
+        trying = null;
       }
     }
 
@@ -61,15 +74,14 @@ final class Waiters implements AutoCloseable {
 
     @Override
     public void close() {
-      Work handOn;
+      List<Work> handOn;
       synchronized (waiting) {
         waiting.remove(this);
-        handOn = unused;
+        handOn = Stream.of(unused, trying).flatMap(Stream::ofNullable).toList();
         unused = null;
+        trying = null;
       }
-      if (handOn != null) {
-        wake(handOn.workspaceId, handOn.graphId);
-      }
+      handOn.forEach(work -> wake(work.workspaceId, work.graphId));
     }
   }
 
