@@ -15,8 +15,10 @@ import dev.pmbot.v1.ListArtifactsRequest;
 import dev.pmbot.v1.ListArtifactsResponse;
 import dev.pmbot.v1.UploadArtifactRequest;
 import dev.pmbot.v1.UploadArtifactResponse;
+import dev.pmbot.wire.CallContext;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
+import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Statuses;
 import io.grpc.Context;
@@ -46,6 +48,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
   public StreamObserver<UploadArtifactRequest> uploadArtifact(
       StreamObserver<UploadArtifactResponse> observer) {
     Keeper keeper = new Keeper(Context.current());
+    boolean operator = CallContext.principal().role() == Principal.Role.OPERATOR;
     return new Upload<>(
             files,
             observer,
@@ -53,7 +56,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
             announced ->
                 store.read(
                     tx -> {
-                      artifacts.admit(tx, announced);
+                      artifacts.admit(tx, announced, operator);
                       return true;
                     }),
             keeper::keep)

@@ -33,10 +33,9 @@ public final class Artifacts {
    *
    * @throws Problem NOT_FOUND, LEASE_LOST
    */
-  RunRow open(Tx tx, String runId, String leaseToken) {
+  private RunRow open(Tx tx, String runId, String leaseToken, boolean operator) {
     RunRow run = runs.get(tx, runId);
-    boolean free =
-        leaseToken.isEmpty() && (run.status().isEnded() || tx.actor().equals(Principal.LOCAL_USER));
+    boolean free = leaseToken.isEmpty() && (run.status().isEnded() || operator);
     return free ? run : runs.fence(tx, runId, leaseToken);
   }
 
@@ -45,17 +44,13 @@ public final class Artifacts {
    *
    * @throws Problem INVALID_FIELDS, NOT_FOUND, LEASE_LOST
    */
-  void admit(Tx tx, NewArtifact announced) {
+  void admit(Tx tx, NewArtifact announced, boolean operator) {
     try {
       JsonText.checkObject(announced.metadataJson(), Fields.LARGEST_JSON);
     } catch (JsonProblem problem) {
       throw Problem.invalidField("header.metadata_json", String.valueOf(problem.getMessage()));
     }
-    if (announced.leaseToken().isEmpty()) {
-      runs.get(tx, announced.runId());
-    } else {
-      runs.fence(tx, announced.runId(), announced.leaseToken());
-    }
+    open(tx, announced.runId(), announced.leaseToken(), operator);
   }
 
   /** The artifact of a run at a place. */
@@ -65,7 +60,8 @@ public final class Artifacts {
 
   /** Keeps an artifact whose file stands at a place; one that is kept there already is the same. */
   ArtifactRow keep(Tx tx, NewArtifact announced, String uri, Hashed content) {
-    RunRow run = open(tx, announced.runId(), announced.leaseToken());
+    boolean operator = tx.actor().equals(Principal.LOCAL_USER);
+    RunRow run = open(tx, announced.runId(), announced.leaseToken(), operator);
     ArtifactRow known = at(tx, run.runId(), uri);
     if (known != null) {
       return known;
