@@ -8,8 +8,12 @@ import dev.pmbot.v1.ArtifactHeader;
 import dev.pmbot.v1.ArtifactServiceGrpc;
 import dev.pmbot.v1.UploadArtifactRequest;
 import dev.pmbot.v1.UploadArtifactResponse;
+import io.grpc.Channel;
 import io.grpc.stub.StreamObserver;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -17,6 +21,15 @@ import java.util.concurrent.ExecutionException;
 /** Uploads as a client makes them, message by message. */
 public final class Uploads {
   private Uploads() {}
+
+  /** The SHA-256 of content, as hex digits. */
+  public static String sha256(byte[] content) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
+    } catch (NoSuchAlgorithmException impossible) {
+      throw new IllegalStateException(impossible);
+    }
+  }
 
   /** An upload's header as its first message. */
   public static UploadArtifactRequest header(ArtifactHeader header) {
@@ -70,9 +83,13 @@ public final class Uploads {
 
   /** Begins an upload. */
   public static Begun begin(Client client) {
+    return begin(client.channel());
+  }
+
+  static Begun begin(Channel channel) {
     CompletableFuture<Artifact> stored = new CompletableFuture<>();
     StreamObserver<UploadArtifactRequest> requests =
-        ArtifactServiceGrpc.newStub(client.channel())
+        ArtifactServiceGrpc.newStub(channel)
             .uploadArtifact(
                 new StreamObserver<>() {
                   @Override
