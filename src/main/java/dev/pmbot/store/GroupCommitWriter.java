@@ -3,10 +3,12 @@ package dev.pmbot.store;
 import com.google.common.util.concurrent.Uninterruptibles;
 import dev.pmbot.files.CrashPoints;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -164,7 +166,7 @@ final class GroupCommitWriter implements AutoCloseable {
   private boolean carryOut(Session current, Unit<?> unit) {
     try {
       current.execute("SAVEPOINT unit");
-      unit.run(new Tx(current.session, unit.actor, time.nowMicros()));
+      unit.run(new Tx(current.mappers, unit.actor, time.nowMicros()));
       current.execute("RELEASE unit");
       return true;
     } catch (Throwable failure) {
@@ -194,7 +196,7 @@ final class GroupCommitWriter implements AutoCloseable {
   private Session session() throws SQLException {
     if (session == null) {
       Connection connection = sqlite.writer();
-      session = new Session(connection, connection.createStatement(), sessions.over(connection));
+      session = new Session(connection, sessions.over(connection));
     }
     return session;
   }
@@ -203,8 +205,7 @@ final class GroupCommitWriter implements AutoCloseable {
     Session broken = session;
     session = null;
     if (broken != null) {
-      Sqlite.closeQuietly(broken.statement);
-      Sqlite.closeQuietly(broken.connection);
+      broken.close();
     }
   }
 
@@ -217,9 +218,32 @@ final class GroupCommitWriter implements AutoCloseable {
     discardSession();
   }
 
-  private record Session(Connection connection, Statement statement, SqlSession session) {
+  /**
+   * A connection with the statements that bound transactions, prepared once: each unit runs two of
+   * them.
+   */
+  private static final class Session {
+    final Connection connection;
+    final SqlSession mappers;
+    private final Map<String, PreparedStatement> bounds = new HashMap<>();
+
+    Session(Connection connection, SqlSession mappers) {
+      this.connection = connection;
+      this.mappers = mappers;
+    }
+
     void execute(String sql) throws SQLException {
-      statement.execute(sql);
+      PreparedStatement statement = bounds.get(sql);
+      if (statement == null) {
+        statement = connection.prepareStatement(sql);
+        bounds.put(sql, statement);
+      }
+      statement.execute();
+    }
+
+    void close() {
+      bounds.values().forEach(Sqlite::closeQuietly);
+      Sqlite.closeQuietly(connection);
     }
   }
 

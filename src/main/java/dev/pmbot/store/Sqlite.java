@@ -7,6 +7,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Locale;
+import java.util.Properties;
 import org.jspecify.annotations.Nullable;
 import org.sqlite.SQLiteErrorCode;
 import org.sqlite.SQLiteException;
@@ -15,6 +16,10 @@ import org.sqlite.SQLiteException;
 final class Sqlite {
   private static final int BUSY_TIMEOUT_MILLIS = 5_000;
   private static final long LARGEST_LOG_KEPT = 64L << 20;
+  // Writing the log back stalls the writer for two flushes of the disk: every 1,000 pages, the
+  // default, would be every
+  // fifty requests. A page that changed often meanwhile is written back once.
+  private static final String PAGES_BEFORE_WRITING_BACK = "8000";
 
   private final String url;
   private final Synchronous synchronous;
@@ -42,7 +47,11 @@ final class Sqlite {
   }
 
   private Connection open(boolean queryOnly) throws SQLException {
-    Connection connection = DriverManager.getConnection(url);
+    Properties properties = new Properties();
+    // Nobody asks for generated keys, and the driver would run a statement after each insert to
+    // know them.
+    properties.setProperty("jdbc.get_generated_keys", "false");
+    Connection connection = DriverManager.getConnection(url, properties);
     try {
       // Some of these are ignored without a word when they stand in the URL, so they are sent, and
       // read back.
@@ -60,6 +69,7 @@ final class Sqlite {
       set(connection, "foreign_keys", "ON", "1");
       set(connection, "secure_delete", "ON", "1");
       set(connection, "temp_store", "MEMORY", "2");
+      set(connection, "wal_autocheckpoint", PAGES_BEFORE_WRITING_BACK, PAGES_BEFORE_WRITING_BACK);
       set(
           connection,
           "journal_size_limit",
