@@ -76,6 +76,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -127,6 +128,8 @@ public final class ControlPlane implements AutoCloseable {
   public ControlPlane(
       Config config, Time time, Map<String, String> environment, CrashPoints crashPoints)
       throws IOException {
+    // Made while the database is opened: reading the contract's rules takes as long as that.
+    CompletableFuture<Fields> rules = CompletableFuture.supplyAsync(Fields::new);
     directory = DataDirectory.open(config.dataDirectory());
     directory.useForNativeLibraries();
     Ids ids = new Ids();
@@ -193,7 +196,7 @@ public final class ControlPlane implements AutoCloseable {
     // that, closest to the handler, every field is checked.
     AccessInterceptor access = new AccessInterceptor(tokens, denials);
     ErrorsInterceptor errors = new ErrorsInterceptor();
-    FieldsInterceptor fields = new FieldsInterceptor(new Fields());
+    FieldsInterceptor fields = new FieldsInterceptor(rules.join());
     NettyServerBuilder builder =
         NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))
             .directExecutor()
