@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -121,14 +122,15 @@ class Questions:
         for action in item.payload.get("actions", ()):
             self._say(f"{action['name']}: {action.get('description', '')}")
             print_diff(self._console, str(action["args"]["diff"]))
-        if "patch_artifact_id" in item.payload:
-            for file in item.payload["files"]:
+        if "bundle" in item.payload:
+            bundle = item.payload["bundle"]
+            for file in bundle["files"]:
                 self._say(f"  {file['change']} {file['path']}")
-            print_diff(self._console, self._patch(item))
+            print_diff(self._console, self._patch(bundle))
 
-    def _patch(self, item: Item) -> str:
-        patch = b"".join(self._client.download_artifact(item.payload["patch_artifact_id"]))
-        if hashlib.sha256(patch).hexdigest() != item.payload["patch_sha256"]:
+    def _patch(self, bundle: dict[str, Any]) -> str:
+        patch = b"".join(self._client.download_artifact(bundle["patch_artifact_id"]))
+        if hashlib.sha256(patch).hexdigest() != bundle["patch_sha256"]:
             return "The stored patch is not the one that is asked about. Say no."
         return patch.decode("utf-8", "backslashreplace")
 
@@ -140,6 +142,7 @@ def _summary(item: Item) -> str:
     payload = item.payload
     if "goal" in payload:
         return f"{payload['goal']}\n  graph {payload.get('graph_id', '')}, repo {payload.get('repo', '')}"
-    if "patch_artifact_id" in payload:
-        return f"{payload['title']} (at {payload['base_commit'][:12]})\n{payload.get('description', '')}"
+    if "bundle" in payload:
+        bundle = payload["bundle"]
+        return f"{bundle['title']} (at {bundle['base_commit'][:12]})\n{bundle.get('description', '')}"
     return str(payload.get("description", ""))
