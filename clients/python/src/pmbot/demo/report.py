@@ -13,7 +13,8 @@ from pmbot.client import Client
 from pmbot.demo.terminal import visible
 from pmbot.v1 import audit_pb2
 
-_FACT_CHARACTERS = 60
+_FACT_CHARACTERS = 30
+"""Fewer than an id or a hash has: those would fill the timeline and tell a person nothing."""
 
 
 def print_timeline(console: Console, client: Client, run_id: str) -> None:
@@ -22,7 +23,9 @@ def print_timeline(console: Console, client: Client, run_id: str) -> None:
     events: list[audit_pb2.AuditEvent] = list(client.paged(client.audit.ListEvents, request))
     table = Table(title=Text("Timeline"), title_justify="left", box=None, pad_edge=False)
     for heading in ("seq", "time", "who", "what", "facts"):
-        table.add_column(heading, overflow="fold", justify="right" if heading == "seq" else "left")
+        table.add_column(
+            heading, overflow="fold", no_wrap=heading != "facts", justify="right" if heading == "seq" else "left"
+        )
     for event in reversed(events):
         time = event.created_at.ToDatetime(timezone.utc).astimezone().strftime("%H:%M:%S.%f")[:-3]
         cells = (str(event.seq), time, event.actor, event.type, facts(event.payload_json))
@@ -51,6 +54,8 @@ def facts(payload_json: str) -> str:
         return ""
     if not isinstance(payload, dict):
         return ""
-    plain = [f"{name}={value}" for name, value in payload.items() if value and isinstance(value, str | int | float)]
-    line = " ".join(part for part in plain if len(part) <= _FACT_CHARACTERS and "\n" not in part)
-    return line if len(line) <= 2 * _FACT_CHARACTERS else line[: 2 * _FACT_CHARACTERS] + "…"
+    plain = {name: str(value) for name, value in payload.items() if value and isinstance(value, str | int | float)}
+    line = " ".join(
+        f"{name}={value}" for name, value in plain.items() if len(value) <= _FACT_CHARACTERS and "\n" not in value
+    )
+    return line if len(line) <= 4 * _FACT_CHARACTERS else line[: 4 * _FACT_CHARACTERS] + "…"
