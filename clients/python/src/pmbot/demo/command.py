@@ -45,32 +45,39 @@ def demo(
 
     The repository itself is only read. A demo that was stopped goes on where it was.
     """
+    raise typer.Exit(run_demo(repo if repo is not None else Path.cwd(), always_yes=yes, new=new))
+
+
+def run_demo(repo: Path, *, always_yes: bool, new: bool, connect: Callable[..., Client] = connect) -> int:
+    """Shows the demo of a folder's repository and answers the exit code.
+
+    Every connection to the server is made by `connect`. Raises PmbotError.
+    """
     out = Console(highlight=False)
     errors = Console(stderr=True, highlight=False)
     try:
-        repository = find_repository(repo if repo is not None else Path.cwd())
+        repository = find_repository(repo)
     except RepositoryError as unusable:
         errors.print(Text(visible(str(unusable))), soft_wrap=True)
-        raise typer.Exit(USAGE) from unusable
+        return USAGE
     # A server that is not there should be said at once, not after half a minute of trying.
     with connect(role="operator", retry_seconds=2) as probe:
         server = probe.server.GetServerInfo(server_pb2.GetServerInfoRequest())
     folder = StateFolder(repository.root, server.incarnation)
     try:
         with folder.lock(), _Stop() as stop, connect(role="operator") as operator:
-            code = _demo(out, operator, folder, repository, server, stop, always_yes=yes, new=new)
+            return _demo(out, operator, connect, folder, repository, server, stop, always_yes=always_yes, new=new)
     except AlreadyRunning:
         errors.print("A demo of this repository is running already. Answer it there, or stop it first.")
-        raise typer.Exit(FAILED) from None
     except ValueError as damaged:
         errors.print(Text(visible(str(damaged))), soft_wrap=True)
-        raise typer.Exit(FAILED) from damaged
-    raise typer.Exit(code)
+    return FAILED
 
 
 def _demo(
     out: Console,
     operator: Client,
+    connect: Callable[..., Client],
     folder: StateFolder,
     repository: Repository,
     server: server_pb2.GetServerInfoResponse,
