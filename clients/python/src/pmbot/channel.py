@@ -31,8 +31,10 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_timeout_ms", 20_000),
     # A restarted server should be found again within a second or two, not after gRPC's two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # Despite its name this is how long one attempt may take: a server that has just started is slow to greet, and a
+    # refused attempt does not wait for it.
+    ("grpc.min_reconnect_backoff_ms", 10_000),
     # The server is on this machine; a proxy for the world outside has no business in between.
     ("grpc.enable_http_proxy", 0),
     # Retries are ours: only we know the request id, and when to stop.
