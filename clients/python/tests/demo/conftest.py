@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import Server
 
 from .kit import Project
+from .whole import Demo
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +24,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def project(tmp_path: Path) -> Project:
     """An empty repository."""
     return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def demo(project: Project, server: Server) -> Iterator[Demo]:
+    """A demo on a server of its own."""
+    demo = Demo(project, server)
+    yield demo
+    demo.client.close()

@@ -32,10 +32,15 @@ def git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     ).stdout
 
 
+def demo_command(*arguments: str) -> list[str]:
+    """What starts `pmbot demo`."""
+    return [sys.executable, "-c", "from pmbot.cli import main; main()", "demo", *arguments]
+
+
 def start_demo(folder: Path, environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
     """Starts `pmbot demo` in a folder, with nobody at its terminal."""
     return subprocess.Popen(
-        [sys.executable, "-c", "from pmbot.cli import main; main()", "demo", *arguments],
+        demo_command(*arguments),
         cwd=folder,
         env={**os.environ, "COLUMNS": "200", **environment},
         stdin=subprocess.DEVNULL,
