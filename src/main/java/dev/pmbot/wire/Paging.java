@@ -47,8 +47,7 @@ public final class Paging {
     FieldDescriptor tokenField = request.getDescriptorForType().findFieldByName("page_token");
     int requested = (Integer) request.getField(sizeField);
     int size = requested == 0 ? DEFAULT_SIZE : requested;
-    byte[] query =
-        request.toBuilder().clearField(sizeField).clearField(tokenField).build().toByteArray();
+    byte[] query = query(request.toBuilder().clearField(sizeField).clearField(tokenField).build());
     String token = (String) request.getField(tokenField);
     String key = token.isEmpty() ? null : key(query, token);
     List<P> items = new ArrayList<>();
@@ -68,6 +67,13 @@ public final class Paging {
         return new Page<>(items, "");
       }
     }
+  }
+
+  /** Two methods may be asked in the same bytes; the type's name tells them apart. */
+  private static byte[] query(Message request) {
+    return Digests.sha256(
+        request.getDescriptorForType().getFullName().getBytes(StandardCharsets.UTF_8),
+        request.toByteArray());
   }
 
   private static String token(byte[] query, String key) {
