@@ -195,7 +195,7 @@ public final class ControlPlane implements AutoCloseable {
     // messages, and inside
     // that, closest to the handler, every field is checked.
     AccessInterceptor access = new AccessInterceptor(tokens, denials);
-    ErrorsInterceptor errors = new ErrorsInterceptor();
+    ErrorsInterceptor errors = new ErrorsInterceptor(Config.LARGEST_MESSAGE);
     FieldsInterceptor fields = new FieldsInterceptor(rules.join());
     NettyServerBuilder builder =
         NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))

@@ -17,10 +17,17 @@ public final class ErrorsInterceptor implements ServerInterceptor {
   private static final Metadata.Key<byte[]> DETAILS =
       Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
 
+  private final int largestMessage;
+
+  /** With the transport's limit on a message, in bytes. */
+  public ErrorsInterceptor(int largestMessage) {
+    this.largestMessage = largestMessage;
+  }
+
   @Override
   public <Q, R> ServerCall.Listener<Q> interceptCall(
       ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
-    ConformingCall<Q, R> conforming = new ConformingCall<>(call);
+    ConformingCall<Q, R> conforming = new ConformingCall<>(call, largestMessage);
     try {
       return new ConformingListener<>(conforming, next.startCall(conforming, headers));
     } catch (RuntimeException failure) {
@@ -30,10 +37,12 @@ public final class ErrorsInterceptor implements ServerInterceptor {
   }
 
   private static final class ConformingCall<Q, R> extends SimpleForwardingServerCall<Q, R> {
+    private final int largestMessage;
     private volatile boolean closed;
 
-    ConformingCall(ServerCall<Q, R> delegate) {
+    ConformingCall(ServerCall<Q, R> delegate, int largestMessage) {
       super(delegate);
+      this.largestMessage = largestMessage;
     }
 
     boolean isClosed() {
@@ -42,10 +51,18 @@ public final class ErrorsInterceptor implements ServerInterceptor {
 
     void refuse(Throwable failure) {
       if (!closed) {
-        StatusRuntimeException status = Statuses.of(failure);
+        StatusRuntimeException status = Statuses.of(explain(failure));
         Metadata trailers = status.getTrailers();
         close(status.getStatus(), trailers == null ? new Metadata() : trailers);
       }
+    }
+
+    /** A packed message is unpacked while it is parsed, and the limit shows only then. */
+    private Throwable explain(Throwable failure) {
+      return failure instanceof StatusRuntimeException status
+              && status.getStatus().getCode() == Status.Code.RESOURCE_EXHAUSTED
+          ? Problem.tooLarge("the message, unpacked", largestMessage)
+          : failure;
     }
 
     @Override
