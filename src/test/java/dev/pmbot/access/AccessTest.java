@@ -354,7 +354,7 @@ final class AccessTest {
 
   private boolean behindAPrivateFolder(Path file) throws IOException {
     for (Path parent = file.getParent();
-        parent.startsWith(server.dataDirectory());
+        parent != null && parent.startsWith(server.dataDirectory());
         parent = parent.getParent()) {
       if (PosixFilePermissions.toString(Files.getPosixFilePermissions(parent)).endsWith("------")) {
         return true;
@@ -411,7 +411,7 @@ final class AccessTest {
     ConfigProblem problem =
         assertThrows(
             ConfigProblem.class, () -> new Config(folder, host, 0, Synchronous.NORMAL));
-    assertTrue(problem.getMessage().contains("loopback"), problem.getMessage());
+    assertTrue(String.valueOf(problem.getMessage()).contains("loopback"), problem.getMessage());
   }
 
   @ParameterizedTest

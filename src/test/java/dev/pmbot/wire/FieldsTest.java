@@ -43,6 +43,10 @@ final class FieldsTest {
                 TreeMap::new));
   }
 
+  private static String said(String field, Message message) {
+    return String.valueOf(violations(message).get(field));
+  }
+
   private static CreateRunRequest.Builder goodRun() {
     return CreateRunRequest.newBuilder()
         .setWorkspaceId("ws_" + HEX)
@@ -81,15 +85,14 @@ final class FieldsTest {
 
   @Test
   void anIdOfAnotherKindIsToldSo() {
-    String said =
-        violations(GetRunRequest.newBuilder().setRunId("repo_" + HEX).build()).get("run_id");
+    String said = said("run_id", GetRunRequest.newBuilder().setRunId("repo_" + HEX).build());
     assertTrue(said.contains("another kind (repo)"), said);
     assertTrue(said.contains("run_ and 32 hex digits"), said);
   }
 
   @Test
   void aMissingIdIsToldWhatWouldBeRight() {
-    String said = violations(GetRunRequest.getDefaultInstance()).get("run_id");
+    String said = said("run_id", GetRunRequest.getDefaultInstance());
     assertTrue(said.contains("is required"), said);
     assertTrue(said.contains("run_ and 32 hex digits"), said);
   }
@@ -100,14 +103,14 @@ final class FieldsTest {
         ListEventsRequest.newBuilder()
             .setFilter(EventFilter.newBuilder().setWorkspaceId("run_" + HEX))
             .build();
-    String said = violations(request).get("filter.workspace_id");
+    String said = said("filter.workspace_id", request);
     assertTrue(said.contains("another kind (run)"), said);
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"\0", "a\0", "\0a"})
   void noTextMayHoldNul(String text) {
-    String said = violations(goodRun().setGoal(text).build()).get("goal");
+    String said = said("goal", goodRun().setGoal(text).build());
     assertTrue(said.contains("NUL"), said);
   }
 
@@ -169,7 +172,7 @@ final class FieldsTest {
   void anEnumIsToldWhichValuesItTakes() {
     Question question =
         Question.newBuilder().setExternalId("q").setPayloadJson("{}").setKindValue(77).build();
-    String said = violations(question).get("kind");
+    String said = said("kind", question);
     assertTrue(said.contains("INTERRUPT_KIND_QUESTION"), said);
     assertFalse(said.contains("UNSPECIFIED"), said);
   }
