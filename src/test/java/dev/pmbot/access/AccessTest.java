@@ -317,8 +317,7 @@ final class AccessTest {
   @Test
   void theThreeTokensDiffer() {
     assertEquals(
-        Role.values().length,
-        Stream.of(Role.values()).map(server::token).distinct().count());
+        Role.values().length, Stream.of(Role.values()).map(server::token).distinct().count());
     for (Role role : EnumSet.allOf(Role.class)) {
       assertEquals(
           role.name().toLowerCase(Locale.ROOT),
@@ -409,8 +408,7 @@ final class AccessTest {
   @ValueSource(strings = {"0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "no.such.host.invalid"})
   void anAddressThatOthersReachIsRefused(String host) {
     ConfigProblem problem =
-        assertThrows(
-            ConfigProblem.class, () -> new Config(folder, host, 0, Synchronous.NORMAL));
+        assertThrows(ConfigProblem.class, () -> new Config(folder, host, 0, Synchronous.NORMAL));
     assertTrue(String.valueOf(problem.getMessage()).contains("loopback"), problem.getMessage());
   }
 

@@ -2,7 +2,6 @@ package dev.pmbot.kit;
 
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -25,7 +24,8 @@ public final class ChildJvm implements AutoCloseable {
   }
 
   /** Starts a class's main method. */
-  public static ChildJvm start(Class<?> main, Map<String, String> environment, String... arguments) {
+  public static ChildJvm start(
+      Class<?> main, Map<String, String> environment, String... arguments) {
     return start(List.of(), main, environment, arguments);
   }
 

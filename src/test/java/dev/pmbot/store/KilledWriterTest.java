@@ -59,8 +59,7 @@ final class KilledWriterTest {
               "the check",
               store.read(
                   tx ->
-                      String.valueOf(
-                          tx.mapper(SqlMapper.class).value("PRAGMA integrity_check")))));
+                      String.valueOf(tx.mapper(SqlMapper.class).value("PRAGMA integrity_check")))));
     } finally {
       store.close();
     }

@@ -166,8 +166,7 @@ final class SqliteStoreTest {
   void aUnitSeesWhatThoseBeforeItInItsGroupDid() {
     final CompletableFuture<Boolean> holds = hold();
     add("one");
-    CompletableFuture<List<String>> seen =
-        store.write("test", Store.NEVER, tx -> sql(tx).all());
+    CompletableFuture<List<String>> seen = store.write("test", Store.NEVER, tx -> sql(tx).all());
     gate.open();
     Await.value("the holder", holds);
     assertEquals(List.of("0 holds", "one"), Await.value("what it saw", seen));
@@ -483,8 +482,7 @@ final class SqliteStoreTest {
     Await.until(
         "submits are refused",
         () -> {
-          CompletableFuture<Boolean> late =
-              store.write("test", Store.NEVER, tx -> done(() -> {}));
+          CompletableFuture<Boolean> late = store.write("test", Store.NEVER, tx -> done(() -> {}));
           return late.isCompletedExceptionally() && kind(late) == Kind.CLOSED;
         });
     gate.open();
@@ -580,8 +578,7 @@ final class SqliteStoreTest {
     Await.until("the read has begun", () -> begun.getCount() == 0);
     Await.value("a write meanwhile", add("meanwhile"));
     goOn.countDown();
-    assertEquals(
-        List.of(List.of("before"), List.of("before")), Await.value("both reads", reads));
+    assertEquals(List.of(List.of("before"), List.of("before")), Await.value("both reads", reads));
     assertEquals(List.of("before", "meanwhile"), notes());
   }
 
@@ -600,7 +597,9 @@ final class SqliteStoreTest {
     assertEquals(
         "not_so_good",
         Await.value(
-            "the text", store.read(tx -> String.valueOf(sql(tx).value("SELECT mood FROM notes WHERE note = 'a'")))));
+            "the text",
+            store.read(
+                tx -> String.valueOf(sql(tx).value("SELECT mood FROM notes WHERE note = 'a'")))));
     assertEquals(Mood.NOT_SO_GOOD, Await.value("a", store.read(tx -> sql(tx).find("a"))).mood());
     assertNull(Await.value("b", store.read(tx -> sql(tx).find("b"))).mood());
   }
@@ -650,7 +649,9 @@ final class SqliteStoreTest {
             + " SELECT 999, '999', 'from the future', 'SQL', 'V999__future.sql', 1, installed_by,"
             + " installed_on, 1, 1 FROM flyway_schema_history LIMIT 1");
     StoreException refusal = refusal(file());
-    assertTrue(String.valueOf(refusal.getMessage()).contains("newer than this program"), refusal.getMessage());
+    assertTrue(
+        String.valueOf(refusal.getMessage()).contains("newer than this program"),
+        refusal.getMessage());
     assertTrue(String.valueOf(refusal.getMessage()).contains("999"), refusal.getMessage());
     change(file(), "DELETE FROM flyway_schema_history WHERE version = '999'");
     store = open(gate);
@@ -662,7 +663,8 @@ final class SqliteStoreTest {
     Path foreign = folder.resolve("foreign.sqlite3");
     change(foreign, "CREATE TABLE albums (title TEXT)", "INSERT INTO albums VALUES ('Blue')");
     StoreException refusal = refusal(foreign);
-    assertTrue(String.valueOf(refusal.getMessage()).contains("not one of pm-bot's"), refusal.getMessage());
+    assertTrue(
+        String.valueOf(refusal.getMessage()).contains("not one of pm-bot's"), refusal.getMessage());
     try (Connection connection = DriverManager.getConnection("jdbc:sqlite:" + foreign);
         Statement statement = connection.createStatement();
         ResultSet tables = statement.executeQuery("SELECT count(*) FROM sqlite_master")) {
@@ -676,10 +678,12 @@ final class SqliteStoreTest {
     String content = "Dear diary,\n".repeat(500);
     Files.writeString(text, content);
     StoreException refusal = refusal(text);
-    assertTrue(String.valueOf(refusal.getMessage()).contains("cannot be opened"), refusal.getMessage());
+    assertTrue(
+        String.valueOf(refusal.getMessage()).contains("cannot be opened"), refusal.getMessage());
     assertEquals(content, Files.readString(text));
     StoreException aFolder = refusal(Files.createDirectory(folder.resolve("folder.sqlite3")));
-    assertTrue(String.valueOf(aFolder.getMessage()).contains("cannot be opened"), aFolder.getMessage());
+    assertTrue(
+        String.valueOf(aFolder.getMessage()).contains("cannot be opened"), aFolder.getMessage());
   }
 
   @Test
