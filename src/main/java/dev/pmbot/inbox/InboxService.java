@@ -140,9 +140,9 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
         case "interrupt.raised" -> entered(inbox.item(tx, event.fact("interrupt_id")));
         case "interrupt.resolved", "interrupt.closed" ->
             // A decision that was void later had left the inbox before.
-            event.payloadJson().contains("\"decision_void\"")
-                ? null
-                : left(inbox.item(tx, event.fact("interrupt_id")));
+            event.fact("decision_void").isEmpty()
+                ? left(inbox.item(tx, event.fact("interrupt_id")))
+                : null;
         case "approval.requested" ->
             isOfInterrupt(event) ? null : entered(inbox.item(tx, event.fact("approval_id")));
         case "approval.resolved", "approval.closed" ->
