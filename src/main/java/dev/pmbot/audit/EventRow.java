@@ -48,12 +48,4 @@ public record EventRow(
         prevHash,
         seal);
   }
-
-  @Override
-  public int size() {
-    return payloadJson.length() + FIXED_SIZE;
-  }
-
-  // About what the other fields take on the wire.
-  private static final int FIXED_SIZE = 400;
 }

@@ -1,5 +1,6 @@
 package dev.pmbot.feed;
 
+import com.google.protobuf.MessageLite;
 import dev.pmbot.store.Store;
 import dev.pmbot.store.Time;
 import dev.pmbot.wire.Problem;
@@ -61,7 +62,8 @@ public final class Feed<E extends LoggedEvent> implements AutoCloseable {
    *
    * @param cursor the last that the client handled; empty: none
    */
-  public <R> void follow(StreamObserver<R> observer, View<E, R> view, String cursor) {
+  public <R extends MessageLite> void follow(
+      StreamObserver<R> observer, View<E, R> view, String cursor) {
     ServerCallStreamObserver<R> call = (ServerCallStreamObserver<R>) observer;
     if (closed) {
       call.onError(Statuses.of(Problem.shuttingDown()));

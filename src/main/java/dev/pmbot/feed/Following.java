@@ -1,5 +1,6 @@
 package dev.pmbot.feed;
 
+import com.google.protobuf.MessageLite;
 import dev.pmbot.feed.Cursor.Position;
 import dev.pmbot.store.Digests;
 import dev.pmbot.store.Store;
@@ -31,7 +32,7 @@ import org.jspecify.annotations.Nullable;
  * One stream. It is a cursor and a loop: read a little of what is new, send it, look again; and it
  * stops while the client is not ready. At most one step runs at a time, on a thread of the store.
  */
-final class Following<E extends LoggedEvent, R> {
+final class Following<E extends LoggedEvent, R extends MessageLite> {
   private static final long HEARTBEAT_NANOS = TimeUnit.SECONDS.toNanos(15);
   private static final int EVENTS_AT_ONCE = 256;
   private static final int BYTES_AT_ONCE = 1 << 20;
@@ -194,10 +195,14 @@ final class Following<E extends LoggedEvent, R> {
       begun = true;
     }
     List<R> messages = new ArrayList<>();
-    while (!snapshot.isEmpty() && messages.size() < SNAPSHOT_ITEMS_AT_ONCE) {
+    int bytes = 0;
+    while (!snapshot.isEmpty()
+        && messages.size() < SNAPSHOT_ITEMS_AT_ONCE
+        && bytes < BYTES_AT_ONCE) {
       R item = view.snapshotItem(tx, snapshot.remove());
       if (item != null) {
         messages.add(item);
+        bytes += item.getSerializedSize();
       }
     }
     if (!messages.isEmpty()) {
@@ -286,27 +291,37 @@ final class Following<E extends LoggedEvent, R> {
     return next;
   }
 
-  /** Says one transaction, in parts when it is very large; about how many bytes that took. */
+  /**
+   * Says one transaction, in parts when its message would be very large; how many bytes that took.
+   * An event may be small and what it shows large: only the message tells.
+   */
   private int say(Tx tx, List<E> transaction, List<R> messages) {
-    int total = 0;
-    int from = 0;
-    while (from < transaction.size()) {
-      int next = from;
-      int bytes = 0;
-      while (next < transaction.size()
-          && (bytes == 0 || bytes + transaction.get(next).size() <= BYTES_AT_ONCE)) {
-        bytes += transaction.get(next).size();
-        next++;
-      }
-      boolean whole = next == transaction.size();
-      R message = view.transaction(tx, transaction.subList(from, next), whole ? cursor() : "");
-      if (message != null) {
-        messages.add(message);
-        total += bytes;
-      }
-      from = next;
+    List<List<E>> parts = new ArrayList<>();
+    int bytes = split(tx, transaction, parts);
+    for (int index = 0; index < parts.size(); index++) {
+      boolean last = index == parts.size() - 1;
+      R message = view.transaction(tx, parts.get(index), last ? cursor() : "");
+      messages.add(Objects.requireNonNull(message));
     }
-    return total;
+    return bytes;
+  }
+
+  /**
+   * Adds the parts that show something, each of one event or of about as much as is sent at once.
+   */
+  private int split(Tx tx, List<E> events, List<List<E>> parts) {
+    R message = view.transaction(tx, events, "");
+    if (message == null) {
+      return 0;
+    }
+    int bytes = message.getSerializedSize();
+    if (bytes <= BYTES_AT_ONCE || events.size() == 1) {
+      parts.add(events);
+      return bytes;
+    }
+    int middle = events.size() / 2;
+    return split(tx, events.subList(0, middle), parts)
+        + split(tx, events.subList(middle, events.size()), parts);
   }
 
   private void begin(Tx tx) {

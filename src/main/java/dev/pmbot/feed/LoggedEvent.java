@@ -21,7 +21,4 @@ public interface LoggedEvent {
 
   /** The thread that it is about. */
   @Nullable String threadId();
-
-  /** About how many bytes it takes on the wire. */
-  int size();
 }

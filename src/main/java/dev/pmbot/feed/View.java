@@ -1,5 +1,6 @@
 package dev.pmbot.feed;
 
+import com.google.protobuf.MessageLite;
 import dev.pmbot.store.Tx;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -10,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param <E> the log's events
  * @param <R> the stream's messages
  */
-public interface View<E extends LoggedEvent, R> {
+public interface View<E extends LoggedEvent, R extends MessageLite> {
   /** Names the kind of stream; cursors of one kind are refused by another. */
   String kind();
 
@@ -39,7 +40,8 @@ public interface View<E extends LoggedEvent, R> {
   }
 
   /**
-   * The message for events of one transaction; none when it shows none of them.
+   * The message for events of one transaction; none when it shows none of them. Asked twice for the
+   * same events, it must show the same.
    *
    * @param cursor where the stream goes on behind it; empty when more of the transaction follows
    */
