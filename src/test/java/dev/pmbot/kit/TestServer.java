@@ -22,10 +22,11 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -50,8 +51,8 @@ public final class TestServer implements AutoCloseable {
   private final TestTime testTime;
   private final Time time;
   private final CrashPoints crashPoints;
-  private final Map<Role, Client> clients = new HashMap<>();
-  private final List<ManagedChannel> connections = new java.util.ArrayList<>();
+  private final Map<Role, Client> clients = new ConcurrentHashMap<>();
+  private final List<ManagedChannel> connections = new CopyOnWriteArrayList<>();
   private ControlPlane controlPlane;
 
   private TestServer(
