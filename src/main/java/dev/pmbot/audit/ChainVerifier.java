@@ -60,7 +60,7 @@ public final class ChainVerifier {
       if (seq == head.seq()) {
         return Optional.of(
             Arrays.equals(previous, head.hash())
-                ? new Verification(seq, head, null)
+                ? outside(tx)
                 : fault(seq, "the head names another hash than the last event has"));
       }
       return events.isEmpty()
@@ -68,6 +68,20 @@ public final class ChainVerifier {
               fault(
                   seq + 1, "the head names events up to " + head.seq() + ", but they are missing"))
           : Optional.empty();
+    }
+
+    /** No event may stand before the first place, or behind where the head is by now. */
+    private Verification outside(Tx tx) {
+      AuditMapper mapper = tx.mapper(AuditMapper.class);
+      List<EventRow> before = mapper.before(head.workspaceId(), 1, 1);
+      if (!before.isEmpty()) {
+        return fault(before.get(0).seq(), "an event stands before the first place");
+      }
+      HeadRow now = mapper.head(head.workspaceId());
+      List<EventRow> behind = mapper.after(head.workspaceId(), now == null ? seq : now.seq(), 1);
+      return behind.isEmpty()
+          ? new Verification(seq, head, null)
+          : fault(behind.get(0).seq(), "an event stands behind the head");
     }
 
     private Verification fault(long at, String description) {
