@@ -21,7 +21,12 @@ import dev.pmbot.v1.ServerServiceGrpc.ServerServiceBlockingStub;
 import dev.pmbot.v1.WorkspaceServiceGrpc;
 import dev.pmbot.v1.WorkspaceServiceGrpc.WorkspaceServiceBlockingStub;
 import io.grpc.Channel;
+import io.grpc.ClientInterceptors;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.stub.MetadataUtils;
 
 /**
  * Everything that one caller may call.
@@ -42,6 +47,18 @@ public record Client(
     ChangesetServiceBlockingStub changesets,
     AuditServiceBlockingStub audit,
     ServerServiceBlockingStub server) {
+
+  /** A connection of its own to a server that is not a {@link TestServer}; close it by itself. */
+  public static Client connect(String address, String token) {
+    Metadata headers = new Metadata();
+    headers.put(
+        Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER), "Bearer " + token);
+    ManagedChannel managed =
+        Grpc.newChannelBuilder(address, InsecureChannelCredentials.create()).build();
+    return over(
+        managed,
+        ClientInterceptors.intercept(managed, MetadataUtils.newAttachHeadersInterceptor(headers)));
+  }
 
   static Client over(ManagedChannel managed, Channel channel) {
     return new Client(
