@@ -54,6 +54,7 @@ public final class TestServer implements AutoCloseable {
   private final Map<Role, Client> clients = new ConcurrentHashMap<>();
   private final List<ManagedChannel> connections = new CopyOnWriteArrayList<>();
   private ControlPlane controlPlane;
+  private boolean running;
 
   private TestServer(
       Path home, boolean homeIsOurs, TestTime testTime, Time time, CrashPoints crashPoints) {
@@ -63,6 +64,7 @@ public final class TestServer implements AutoCloseable {
     this.time = time;
     this.crashPoints = crashPoints;
     this.controlPlane = open();
+    this.running = true;
   }
 
   /** A server whose home is that folder, with clocks that stand still until the test turns them. */
@@ -212,6 +214,7 @@ public final class TestServer implements AutoCloseable {
       throw new IllegalStateException("the files could not be changed", failure);
     }
     controlPlane = open();
+    running = true;
   }
 
   /** What is done to the files of a stopped server. */
@@ -223,7 +226,10 @@ public final class TestServer implements AutoCloseable {
 
   /** Stops the server as SIGTERM does, while clients are connected. */
   public void stop() {
-    controlPlane.close();
+    if (running) {
+      running = false;
+      controlPlane.close();
+    }
     disconnect();
   }
 
@@ -237,7 +243,7 @@ public final class TestServer implements AutoCloseable {
   @Override
   public void close() {
     disconnect();
-    controlPlane.close();
+    stop();
     if (homeIsOurs) {
       delete(home);
     }

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.pmbot.files.DataDirectoryProblem;
+import dev.pmbot.kit.Await;
+import dev.pmbot.kit.Recording;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
 import dev.pmbot.kit.TestTime;
@@ -16,6 +18,7 @@ import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.Question;
 import dev.pmbot.wire.Principal.Role;
 import io.grpc.health.v1.HealthCheckRequest;
+import io.grpc.health.v1.HealthCheckResponse;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
 import java.io.IOException;
@@ -122,19 +125,20 @@ final class LifeTest {
   }
 
   @Test
-  void aServerWhoseClientHasAnIdleStreamIsHealthyUntilItStops() {
-    try (TestServer server = TestServer.in(folder)) {
-      assertEquals(
-          ServingStatus.SERVING,
-          HealthGrpc.newBlockingStub(server.connect())
-              .check(HealthCheckRequest.getDefaultInstance())
-              .getStatus());
-      var watch =
-          HealthGrpc.newBlockingStub(server.connect())
-              .watch(HealthCheckRequest.getDefaultInstance());
-      assertEquals(ServingStatus.SERVING, watch.next().getStatus());
-      server.controlPlane().close();
-      assertEquals(ServingStatus.NOT_SERVING, watch.next().getStatus());
+  void whoWatchesTheServersHealthIsToldThatItStops() throws InterruptedException {
+    try (TestServer server = TestServer.in(folder);
+        Recording<HealthCheckResponse> health =
+            Recording.of(
+                server.connect(),
+                HealthGrpc.getWatchMethod(),
+                HealthCheckRequest.getDefaultInstance())) {
+      health.awaitMessage("it serves", said -> said.getStatus() == ServingStatus.SERVING);
+      Thread stop = new Thread(server::stop);
+      stop.start();
+      health.awaitMessage("it stops", said -> said.getStatus() == ServingStatus.NOT_SERVING);
+      health.cancel();
+      stop.join(Await.PATIENCE.toMillis());
+      assertFalse(stop.isAlive());
     }
   }
 }
