@@ -28,7 +28,7 @@ public final class CreateRunBenchmark {
   private static final int CONNECTIONS = 4;
   private static final int ROUNDS = 5;
   private static final double SECONDS = 3;
-  private static final double WARM_UP_SECONDS = 10;
+  private static final double WARM_UP_SECONDS = 30;
   private static final int IDLE_MILLIS = 5_000;
 
   private final List<RunServiceGrpc.RunServiceStub> runs = new ArrayList<>();

@@ -31,7 +31,14 @@ final class ServerProcess implements AutoCloseable {
 
   ServerProcess(Path jar, String... options) throws IOException, InterruptedException {
     directory = Files.createTempDirectory("pmbot-bench");
-    List<String> command = new ArrayList<>(List.of("java", "-XX:+UseSerialGC", "-Xms24m"));
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                "java",
+                "-XX:SharedArchiveFile=target/pmbot.jsa",
+                "-XX:+UseSerialGC",
+                "-Xms48m",
+                "-Xmn20m"));
     command.addAll(List.of("-jar", jar.toString(), "serve", "--port=0", "--data=" + directory));
     command.addAll(List.of(options));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);

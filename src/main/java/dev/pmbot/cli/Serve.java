@@ -60,6 +60,11 @@ final class Serve implements Callable<Integer> {
       defaultValue = "${env:PMBOT_SYNCHRONOUS:-normal}")
   private Synchronous synchronous;
 
+  @Option(
+      names = "--check",
+      description = "Start, say so, and stop: tells whether this data directory can be served.")
+  private boolean check;
+
   @Override
   public Integer call() throws InterruptedException {
     PrintWriter out = spec.commandLine().getOut();
@@ -82,6 +87,11 @@ final class Serve implements Callable<Integer> {
       err.println("pmbot: " + host + ":" + port + " cannot be served: " + reason(problem));
       err.println("       Another server may have it; try --port=0 for any free port.");
       return FAILED;
+    }
+    if (check) {
+      greet(out, controlPlane);
+      controlPlane.close();
+      return 0;
     }
     CountDownLatch stopped = new CountDownLatch(1);
     Runtime.getRuntime()

@@ -10,6 +10,7 @@ import java.util.Map;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
 import org.flywaydb.core.api.MigrationInfo;
+import org.flywaydb.core.api.MigrationInfoService;
 
 /**
  * Brings a database to this program's schema, and refuses one that is not ours or newer than the
@@ -33,8 +34,8 @@ final class Migrations {
             .placeholders(SQLITE)
             .ignoreMigrationPatterns(new String[0])
             .load();
-    MigrationInfo current = flyway.info().current();
-    for (MigrationInfo migration : flyway.info().all()) {
+    MigrationInfoService known = flyway.info();
+    for (MigrationInfo migration : known.all()) {
       if (migration.getState().isApplied() && !migration.getState().isResolved()) {
         throw new StoreException(
             StoreException.Kind.UNAVAILABLE,
@@ -44,16 +45,19 @@ final class Migrations {
             null);
       }
     }
+    String version;
     try {
-      flyway.migrate();
-      current = flyway.info().current();
+      version = flyway.migrate().targetSchemaVersion;
     } catch (FlywayException failure) {
       throw new StoreException(
           StoreException.Kind.UNAVAILABLE,
           "the database could not be migrated: " + failure.getMessage(),
           failure);
     }
-    return new Facts(incarnation(sqlite, ids, time), String.valueOf(current.getVersion()));
+    if (version == null) {
+      version = String.valueOf(known.current().getVersion()); // It was there already.
+    }
+    return new Facts(incarnation(sqlite, ids, time), version);
   }
 
   private static void refuseForeign(Sqlite sqlite) {

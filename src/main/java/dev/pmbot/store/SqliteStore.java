@@ -31,8 +31,11 @@ public final class SqliteStore implements Store {
       Time time,
       CrashPoints crashPoints) {
     Sqlite sqlite = new Sqlite(file, synchronous);
+    // Reading the mappers takes as long as migrating; neither needs the other.
+    CompletableFuture<Sessions> reading =
+        CompletableFuture.supplyAsync(() -> new Sessions(mappers));
     facts = Migrations.migrate(sqlite, ids, time);
-    Sessions sessions = new Sessions(mappers);
+    Sessions sessions = reading.join();
     replies = Executors.newSingleThreadExecutor(task -> new Thread(task, "pmbot-replies"));
     writer = new GroupCommitWriter(sqlite, sessions, time, replies, crashPoints);
     readers = new Readers(sqlite, sessions, time, READERS);
