@@ -78,7 +78,7 @@ public final class Paging {
 
   private static String token(byte[] query, String key) {
     byte[] text = key.getBytes(StandardCharsets.UTF_8);
-    byte[] digest = digest(query, text);
+    byte[] digest = Digests.sha256(query, text);
     byte[] token = Arrays.copyOf(digest, DIGEST_BYTES + text.length);
     System.arraycopy(text, 0, token, DIGEST_BYTES, text.length);
     return Base64.getUrlEncoder().withoutPadding().encodeToString(token);
@@ -95,13 +95,9 @@ public final class Paging {
       throw Problem.invalidPageToken();
     }
     byte[] text = Arrays.copyOfRange(bytes, DIGEST_BYTES, bytes.length);
-    if (!Arrays.equals(digest(query, text), 0, DIGEST_BYTES, bytes, 0, DIGEST_BYTES)) {
+    if (!Arrays.equals(Digests.sha256(query, text), 0, DIGEST_BYTES, bytes, 0, DIGEST_BYTES)) {
       throw Problem.invalidPageToken();
     }
     return new String(text, StandardCharsets.UTF_8);
-  }
-
-  private static byte[] digest(byte[] query, byte[] text) {
-    return Digests.sha256(query, text);
   }
 }

@@ -1,6 +1,5 @@
 package dev.pmbot.wire;
 
-import org.apache.ibatis.annotations.Delete;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Select;
 import org.jspecify.annotations.Nullable;
@@ -32,12 +31,4 @@ public interface RequestMapper {
       byte[] requestHash,
       byte[] response,
       long expiresAt);
-
-  /** Forgets what expired, a slice at a time. */
-  @Delete(
-      """
-      DELETE FROM requests WHERE (principal, request_id) IN (
-        SELECT principal, request_id FROM requests WHERE expires_at <= #{now} ORDER BY expires_at LIMIT #{limit})
-      """)
-  int forgetExpired(long now, int limit);
 }
