@@ -2,6 +2,7 @@ package dev.pmbot.approval;
 
 import dev.pmbot.v1.Approval;
 import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
 import org.jspecify.annotations.Nullable;
 
@@ -45,21 +46,17 @@ public final class ApprovalProtos {
             .setKind(
                 ProtoEnums.toProto(dev.pmbot.v1.ApprovalKind.class, "APPROVAL_KIND_", row.kind()))
             .setStatus(ProtoEnums.toProto(dev.pmbot.v1.ApprovalStatus.class, STATUS, row.status()))
-            .setSubjectId(text(row.subjectId()))
+            .setSubjectId(ProtoText.toProto(row.subjectId()))
             .setPayloadJson(row.payloadJson())
             .setPayloadHash(row.payloadHash())
             .setRisk(toProto(row.risk()))
             .setCreatedAt(ProtoTime.toProto(row.createdAt()))
-            .setActor(text(row.actor()))
-            .setNotes(text(row.notes()))
+            .setActor(ProtoText.toProto(row.actor()))
+            .setNotes(ProtoText.toProto(row.notes()))
             .setClosedBy(toProto(row.closedBy()));
     if (row.resolvedAt() != null) {
       approval.setResolvedAt(ProtoTime.toProto(row.resolvedAt()));
     }
     return approval.build();
-  }
-
-  private static String text(@Nullable String text) {
-    return text == null ? "" : text;
   }
 }

@@ -16,6 +16,7 @@ import dev.pmbot.run.Runs;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Problem;
+import dev.pmbot.wire.ProtoText;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -171,11 +172,7 @@ public final class Changesets {
       repos.get(tx, repoId);
     }
     return tx.mapper(ChangesetMapper.class)
-        .list(absentIfEmpty(runId), absentIfEmpty(repoId), status, behind, limit);
-  }
-
-  private static @Nullable String absentIfEmpty(String text) {
-    return text.isEmpty() ? null : text;
+        .list(ProtoText.fromProto(runId), ProtoText.fromProto(repoId), status, behind, limit);
   }
 
   private static Event event(RunRow run, ChangesetRow row, String type) {

@@ -7,6 +7,7 @@ import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.Question;
 import dev.pmbot.v1.Withdrawal;
 import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
 import org.jspecify.annotations.Nullable;
 
@@ -27,9 +28,9 @@ public final class InterruptProtos {
         ProtoEnums.required(InterruptKind.class, KIND, question.getKind()),
         ApprovalProtos.fromProto(question.getRisk()),
         question.getPayloadJson(),
-        absentIfEmpty(question.getNodeId()),
-        absentIfEmpty(question.getCheckpointId()),
-        absentIfEmpty(question.getGuard()));
+        ProtoText.fromProto(question.getNodeId()),
+        ProtoText.fromProto(question.getCheckpointId()),
+        ProtoText.fromProto(question.getGuard()));
   }
 
   /** A question as anyone may see it: its decision, which is its worker's, is redacted. */
@@ -40,20 +41,20 @@ public final class InterruptProtos {
             .setWorkspaceId(row.workspaceId())
             .setRunId(row.runId())
             .setThreadId(row.threadId())
-            .setNodeId(text(row.nodeId()))
+            .setNodeId(ProtoText.toProto(row.nodeId()))
             .setKind(ProtoEnums.toProto(dev.pmbot.v1.InterruptKind.class, KIND, row.kind()))
             .setRisk(ApprovalProtos.toProto(row.risk()))
             .setPayloadJson(row.payloadJson())
             .setPayloadHash(row.payloadHash())
             .setStatus(status(row.status()))
             .setCreatedAt(ProtoTime.toProto(row.createdAt()))
-            .setActor(text(row.actor()))
-            .setApprovalId(text(row.approvalId()))
+            .setActor(ProtoText.toProto(row.actor()))
+            .setApprovalId(ProtoText.toProto(row.approvalId()))
             .setClosedBy(ApprovalProtos.toProto(row.closedBy()))
             .setExternalId(row.externalId())
             .setGeneration(row.generation())
-            .setCheckpointId(text(row.checkpointId()))
-            .setGuard(text(row.guard()));
+            .setCheckpointId(ProtoText.toProto(row.checkpointId()))
+            .setGuard(ProtoText.toProto(row.guard()));
     if (row.isDecided() && row.decisionJson() != null) {
       interrupt.setDecisionJson(Redaction.redact(row.decisionJson()));
     }
@@ -79,8 +80,8 @@ public final class InterruptProtos {
         .setGeneration(row.generation())
         .setPayloadHash(row.payloadHash())
         .setStatus(status(row.status()))
-        .setDecisionJson(text(row.decisionJson()))
-        .setGuard(text(row.guard()))
+        .setDecisionJson(ProtoText.toProto(row.decisionJson()))
+        .setGuard(ProtoText.toProto(row.guard()))
         .build();
   }
 
@@ -97,13 +98,5 @@ public final class InterruptProtos {
 
   private static dev.pmbot.v1.InterruptStatus status(InterruptStatus status) {
     return ProtoEnums.toProto(dev.pmbot.v1.InterruptStatus.class, STATUS, status);
-  }
-
-  private static String text(@Nullable String text) {
-    return text == null ? "" : text;
-  }
-
-  private static @Nullable String absentIfEmpty(String text) {
-    return text.isEmpty() ? null : text;
   }
 }

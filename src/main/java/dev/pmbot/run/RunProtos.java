@@ -3,6 +3,7 @@ package dev.pmbot.run;
 import dev.pmbot.v1.ClaimedRun;
 import dev.pmbot.v1.Run;
 import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
 import org.jspecify.annotations.Nullable;
 
@@ -25,21 +26,21 @@ final class RunProtos {
         Run.newBuilder()
             .setRunId(row.runId())
             .setWorkspaceId(row.workspaceId())
-            .setRepoId(text(row.repoId()))
+            .setRepoId(ProtoText.toProto(row.repoId()))
             .setGoal(row.goal())
             .setStatus(toProto(row.status()))
             .setGraphId(row.graphId())
-            .setThreadId(text(row.threadId()))
+            .setThreadId(ProtoText.toProto(row.threadId()))
             .setAgentRunSpecJson(row.agentRunSpecJson())
             .setCreatedAt(ProtoTime.toProto(row.createdAt()))
             .setUpdatedAt(ProtoTime.toProto(row.updatedAt()))
             .setCreatedBy(row.createdBy())
             .setAttempt(row.attempt())
             .setMaxAttempts(row.maxAttempts())
-            .setLeaseOwner(text(row.leaseOwner()))
-            .setStatusReason(text(row.statusReason()))
+            .setLeaseOwner(ProtoText.toProto(row.leaseOwner()))
+            .setStatusReason(ProtoText.toProto(row.statusReason()))
             .setVersion(row.version())
-            .setBudgetJson(text(row.budgetJson()))
+            .setBudgetJson(ProtoText.toProto(row.budgetJson()))
             .setTokensUsed(row.tokensUsed())
             .setToolCallsUsed(row.toolCallsUsed())
             .setCostMicrosUsed(row.costMicrosUsed())
@@ -62,9 +63,5 @@ final class RunProtos {
         .setLeaseToken(claimed.token())
         .setLeaseDuration(ProtoTime.seconds(claimed.leaseSeconds()))
         .build();
-  }
-
-  private static String text(@Nullable String text) {
-    return text == null ? "" : text;
   }
 }

@@ -27,6 +27,7 @@ import dev.pmbot.v1.StartRunRequest;
 import dev.pmbot.v1.StartRunResponse;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
+import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
 import io.grpc.Context;
 import io.grpc.stub.StreamObserver;
@@ -36,7 +37,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.BiFunction;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 
 /** The calls about runs. */
 public final class RunService extends RunServiceGrpc.RunServiceImplBase {
@@ -65,10 +65,10 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
     NewRun proposed =
         new NewRun(
             request.getWorkspaceId(),
-            absentIfEmpty(request.getRepoId()),
+            ProtoText.fromProto(request.getRepoId()),
             request.getGoal(),
             request.getGraphId(),
-            absentIfEmpty(request.getThreadId()),
+            ProtoText.fromProto(request.getThreadId()),
             request.getAgentRunSpecJson().isEmpty() ? "{}" : request.getAgentRunSpecJson());
     calls.mutate(
         request,
@@ -114,7 +114,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
   @Override
   public void claimRuns(ClaimRunsRequest request, StreamObserver<ClaimRunsResponse> observer) {
     Set<String> graphIds = new LinkedHashSet<>(request.getGraphIdsList());
-    String workspaceId = absentIfEmpty(request.getWorkspaceId());
+    String workspaceId = ProtoText.fromProto(request.getWorkspaceId());
     Claims.Order order =
         new Claims.Order(
             request.getWorkerId(), graphIds, Math.max(1, request.getMaxRuns()), workspaceId);
@@ -297,9 +297,5 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
     } finally {
       context.detach(before);
     }
-  }
-
-  private static @Nullable String absentIfEmpty(String text) {
-    return text.isEmpty() ? null : text;
   }
 }
