@@ -32,6 +32,7 @@ final class GroupCommitWriter implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(GroupCommitWriter.class);
   static final int LARGEST_GROUP = 256;
   static final int LONGEST_QUEUE = 4096;
+  private static final int BRIEFLY_MILLIS = 50;
 
   /** The last thing in the queue once it is closed. */
   private static final Unit<?> END = new Unit<>("system", Store.NEVER, tx -> Boolean.TRUE);
@@ -41,6 +42,7 @@ final class GroupCommitWriter implements AutoCloseable {
   private final Time time;
   private final Executor replies;
   private final CrashPoints crashPoints;
+  private final LogWriteBack writeBack;
   private final BlockingQueue<Unit<?>> queue = new ArrayBlockingQueue<>(LONGEST_QUEUE);
   private final Thread thread = new Thread(this::run, "pmbot-writer");
   private final Object closing = new Object();
@@ -54,10 +56,12 @@ final class GroupCommitWriter implements AutoCloseable {
     this.time = time;
     this.replies = replies;
     this.crashPoints = crashPoints;
+    this.writeBack = new LogWriteBack(sqlite);
   }
 
   void start() {
     thread.start();
+    writeBack.start();
   }
 
   <T> CompletableFuture<T> submit(String actor, BooleanSupplier abandoned, Work<T> work) {
@@ -101,7 +105,12 @@ final class GroupCommitWriter implements AutoCloseable {
         carryOut(group);
         group.clear();
       }
+      writeBack.keepUp();
+      if (writeBack.isToBeginAnew()) {
+        beginLogAnew();
+      }
     }
+    writeBack.close();
     checkpointAndClose();
   }
 
@@ -153,6 +162,7 @@ final class GroupCommitWriter implements AutoCloseable {
           failure);
       return;
     }
+    writeBack.committed(group.size());
     for (Unit<?> unit : group) {
       unit.runCommitted();
     }
@@ -209,6 +219,17 @@ final class GroupCommitWriter implements AutoCloseable {
     }
   }
 
+  /** Waits for readers, but not long: one that stays is somebody else's to end. */
+  private void beginLogAnew() {
+    try {
+      writeBack.begunAnew(session().beginLogAnew());
+    } catch (SQLException | RuntimeException failure) {
+      log.warn("the write-ahead log could not begin anew", failure);
+      writeBack.begunAnew(new LogWriteBack.Pass(true, 0, 0));
+      discardSession();
+    }
+  }
+
   private void checkpointAndClose() {
     try {
       session().execute("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -233,12 +254,25 @@ final class GroupCommitWriter implements AutoCloseable {
     }
 
     void execute(String sql) throws SQLException {
+      prepared(sql).execute();
+    }
+
+    LogWriteBack.Pass beginLogAnew() throws SQLException {
+      Sqlite.setBusyTimeout(connection, BRIEFLY_MILLIS);
+      try {
+        return LogWriteBack.pass(prepared("PRAGMA wal_checkpoint(RESTART)"));
+      } finally {
+        Sqlite.setBusyTimeout(connection, Sqlite.BUSY_TIMEOUT_MILLIS);
+      }
+    }
+
+    private PreparedStatement prepared(String sql) throws SQLException {
       PreparedStatement statement = bounds.get(sql);
       if (statement == null) {
         statement = connection.prepareStatement(sql);
         bounds.put(sql, statement);
       }
-      statement.execute();
+      return statement;
     }
 
     void close() {

@@ -14,23 +14,26 @@ import org.sqlite.SQLiteException;
 
 /** What is SQLite's own: its connections and its errors. */
 final class Sqlite {
-  private static final int BUSY_TIMEOUT_MILLIS = 5_000;
+  static final int BUSY_TIMEOUT_MILLIS = 5_000;
   private static final long LARGEST_LOG_KEPT = 64L << 20;
-  // Writing the log back stalls the writer for two flushes of the disk: every 1,000 pages, the
-  // default, would be every
-  // fifty requests. A page that changed often meanwhile is written back once.
-  private static final String PAGES_BEFORE_WRITING_BACK = "8000";
 
+  private final Path log;
   private final String url;
   private final Synchronous synchronous;
 
   Sqlite(Path file, Synchronous synchronous) {
+    this.log = file.resolveSibling(file.getFileName() + "-wal");
     this.url = "jdbc:sqlite:" + file.toAbsolutePath();
     this.synchronous = synchronous;
   }
 
   String url() {
     return url;
+  }
+
+  /** The size of the write-ahead log's file; what is in it may be less. */
+  long logBytes() {
+    return log.toFile().length();
   }
 
   /**
@@ -69,7 +72,8 @@ final class Sqlite {
       set(connection, "foreign_keys", "ON", "1");
       set(connection, "secure_delete", "ON", "1");
       set(connection, "temp_store", "MEMORY", "2");
-      set(connection, "wal_autocheckpoint", PAGES_BEFORE_WRITING_BACK, PAGES_BEFORE_WRITING_BACK);
+      // Never by whoever happens to commit: see LogWriteBack.
+      set(connection, "wal_autocheckpoint", "0", "0");
       set(
           connection,
           "journal_size_limit",
@@ -82,6 +86,12 @@ final class Sqlite {
     } catch (SQLException | RuntimeException failure) {
       closeQuietly(connection);
       throw failure;
+    }
+  }
+
+  static void setBusyTimeout(Connection connection, int millis) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute("PRAGMA busy_timeout = " + millis);
     }
   }
 

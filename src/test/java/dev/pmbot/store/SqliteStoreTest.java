@@ -264,6 +264,37 @@ final class SqliteStoreTest {
   }
 
   @Test
+  void theLogIsWrittenBackBesideTheWriterAndBeginsAnew() throws IOException {
+    Path log = folder.resolve("test.sqlite3-wal");
+    String page = "x".repeat(50_000);
+    long largest = 0;
+    // The key is in the table and in its index: twice 300 MB come into the log.
+    for (int number = 0; number < 6_000; number++) {
+      Await.value("a note", add(number + page));
+      largest = Math.max(largest, Files.size(log));
+    }
+    assertTrue(largest < 300L << 20, "a log of " + largest + " bytes");
+  }
+
+  @Test
+  void aReaderThatStaysOpenStopsNobodyFromWriting() throws SQLException {
+    try (Connection connection = DriverManager.getConnection("jdbc:sqlite:" + file());
+        Statement statement = connection.createStatement()) {
+      statement.execute("BEGIN");
+      statement.executeQuery("SELECT count(*) FROM notes").close();
+      String page = "x".repeat(100_000);
+      for (int number = 0; number < 500; number++) {
+        Await.value("a note", add(number + page));
+      }
+      try (ResultSet seen = statement.executeQuery("SELECT count(*) FROM notes")) {
+        assertEquals(0, seen.getInt(1), "it sees the database as it was");
+      }
+      statement.execute("ROLLBACK");
+    }
+    assertEquals(500, notes().size());
+  }
+
+  @Test
   void aFullDatabaseLosesNothingThatWasAcknowledgedAndServesAgain() {
     final CompletableFuture<Boolean> holds = hold();
     TreeMap<String, CompletableFuture<Boolean>> units = new TreeMap<>();
