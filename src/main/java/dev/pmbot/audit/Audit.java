@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /** The log: what every room appends to, and what every stream follows. */
@@ -67,6 +68,14 @@ public final class Audit implements EventLog<EventRow> {
   }
 
   /**
+   * Where the chains end that a group of transactions has added to. They are read once and written
+   * once for the whole group.
+   */
+  private static final class Heads {
+    final Map<String, HeadRow> moved = new TreeMap<>();
+  }
+
+  /**
    * Gives the events of a transaction their places: last, so that the head is held for as short as
    * can be.
    */
@@ -82,7 +91,14 @@ public final class Audit implements EventLog<EventRow> {
 
   private void write(Tx tx, String workspaceId, List<Pending> events) {
     AuditMapper mapper = tx.mapper(AuditMapper.class);
-    HeadRow head = mapper.head(workspaceId);
+    Heads heads = tx.shared(Heads.class, Heads::new);
+    if (heads.moved.isEmpty()) {
+      tx.beforeSharedEnd(() -> heads.moved.values().forEach(mapper::advance));
+    }
+    HeadRow head = heads.moved.get(workspaceId);
+    if (head == null) {
+      head = mapper.head(workspaceId);
+    }
     if (head == null) {
       throw new IllegalStateException("workspace " + workspaceId + " has no chain");
     }
@@ -100,7 +116,7 @@ public final class Audit implements EventLog<EventRow> {
       add(runIds, event.runId());
       add(threadIds, event.threadId());
     }
-    mapper.advance(new HeadRow(workspaceId, seq, previous));
+    heads.moved.put(workspaceId, new HeadRow(workspaceId, seq, previous));
     tx.afterCommit(
         () -> {
           Wake listener = wake;

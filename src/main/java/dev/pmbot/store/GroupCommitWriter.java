@@ -20,13 +20,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The one thread that writes. It takes what is waiting, does each unit under a savepoint of its
- * own, commits once, and only then lets anyone be answered.
+ * The one thread that writes. It takes what is waiting, does it all in one transaction, commits
+ * once, and only then lets anyone be answered.
  *
- * <p>A unit that throws is undone alone. When the transaction itself is gone (a full disk takes all
- * of it, not the savepoint), no further unit of the group may run: its savepoint would be a
- * transaction of its own and commit alone. The group fails, and connection and session are thrown
- * away.
+ * <p>Most often nothing fails, so the units of a group are first done together. If one throws, all
+ * is undone, and each is done again under a savepoint of its own: what fails then is undone alone.
+ * When the transaction itself is gone (a full disk takes all of it, not the savepoint), no further
+ * unit of the group may run: its savepoint would be a transaction of its own and commit alone. The
+ * group fails, and connection and session are thrown away.
  */
 final class GroupCommitWriter implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(GroupCommitWriter.class);
@@ -129,18 +130,29 @@ final class GroupCommitWriter implements AutoCloseable {
           failure);
       return;
     }
-    for (Unit<?> unit : group) {
-      if (unit.abandoned.getAsBoolean()) {
-        unit.outcome =
-            new StoreException(StoreException.Kind.ABANDONED, "the caller has gone", null);
-      } else if (!carryOut(current, unit)) {
+    if (!tryTogether(current, group)) {
+      try {
+        current = begunAgain(current);
+      } catch (SQLException | RuntimeException failure) {
         discardSession();
+        log.warn("no transaction could be begun", failure);
         failAll(
             group,
-            StoreException.Kind.OUTCOME_UNKNOWN,
-            "the transaction broke; ask again with the same request_id",
-            unit.outcome);
+            StoreException.Kind.UNAVAILABLE,
+            "the database did not answer; nothing was stored",
+            failure);
         return;
+      }
+      for (Unit<?> unit : group) {
+        if (!unit.isAbandoned() && !carryOut(current, unit)) {
+          discardSession();
+          failAll(
+              group,
+              StoreException.Kind.OUTCOME_UNKNOWN,
+              "the transaction broke; ask again with the same request_id",
+              unit.outcome);
+          return;
+        }
       }
     }
     try {
@@ -172,6 +184,38 @@ final class GroupCommitWriter implements AutoCloseable {
     }
   }
 
+  /** Whether all units went well. */
+  private boolean tryTogether(Session current, List<Unit<?>> group) {
+    Tx.Shared shared = new Tx.Shared();
+    try {
+      for (Unit<?> unit : group) {
+        if (!unit.isAbandoned()) {
+          unit.run(new Tx(current.mappers, unit.actor, time.nowMicros(), shared, true));
+        }
+      }
+      shared.end();
+      return true;
+    } catch (Throwable failure) {
+      log.debug("a group is done again, each unit alone", failure);
+      group.forEach(Unit::undo);
+      return false;
+    }
+  }
+
+  /**
+   * A full disk may have rolled back already; then, or if it cannot be, a new connection is sure.
+   */
+  private Session begunAgain(Session current) throws SQLException {
+    try {
+      current.execute("ROLLBACK");
+    } catch (SQLException gone) {
+      discardSession();
+    }
+    Session next = session();
+    next.execute("BEGIN IMMEDIATE");
+    return next;
+  }
+
   /** Whether the transaction still stands. The unit's own success or failure is kept in it. */
   private boolean carryOut(Session current, Unit<?> unit) {
     try {
@@ -180,8 +224,8 @@ final class GroupCommitWriter implements AutoCloseable {
       current.execute("RELEASE unit");
       return true;
     } catch (Throwable failure) {
+      unit.undo();
       unit.outcome = Sqlite.explain(failure);
-      unit.committed = List.of();
       try {
         current.execute("ROLLBACK TO unit");
         current.execute("RELEASE unit");
@@ -294,6 +338,20 @@ final class GroupCommitWriter implements AutoCloseable {
       this.actor = actor;
       this.abandoned = abandoned;
       this.work = work;
+    }
+
+    boolean isAbandoned() {
+      boolean gone = abandoned.getAsBoolean();
+      if (gone) {
+        outcome = new StoreException(StoreException.Kind.ABANDONED, "the caller has gone", null);
+      }
+      return gone;
+    }
+
+    void undo() {
+      result = null;
+      outcome = null;
+      committed = List.of();
     }
 
     void run(Tx tx) {

@@ -111,7 +111,10 @@ public final class Calls {
     Work<R> once =
         tx -> {
           RequestMapper requests = tx.mapper(RequestMapper.class);
-          RequestRow known = requests.find(principal.name(), requestId, tx.now());
+          // Hardly ever is something remembered, so a first try does not look: it finds out when it
+          // cannot remember, and is done again.
+          RequestRow known =
+              tx.isTentative() ? null : requests.find(principal.name(), requestId, tx.now());
           if (known != null) {
             if (!known.isFor(method.getFullMethodName(), hash)) {
               throw Problem.requestIdReused(known.method());
@@ -120,17 +123,30 @@ public final class Calls {
           }
           R reply = work.in(tx);
           if (worthRemembering.test(reply)) {
-            requests.remember(
-                principal.name(),
-                requestId,
-                method.getFullMethodName(),
-                hash,
-                encode(reply),
-                tx.now() + REMEMBERED_MICROS);
+            RequestRow row =
+                new RequestRow(
+                    method.getFullMethodName(), hash, encode(reply), tx.now() + REMEMBERED_MICROS);
+            if (!tx.isTentative()) {
+              requests.remember(principal.name(), requestId, row);
+            } else if (requests.rememberFirst(principal.name(), requestId, row) == 0) {
+              throw new AskedBefore();
+            }
+          } else if (tx.isTentative()
+              && requests.find(principal.name(), requestId, tx.now()) != null) {
+            throw new AskedBefore();
           }
           return reply;
         };
     return store.write(principal.actor(), context::isCancelled, once);
+  }
+
+  /** Undoes a first try: its request id has been used before. No caller ever sees it. */
+  private static final class AskedBefore extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    AskedBefore() {
+      super("the request id has been used before", null, false, false);
+    }
   }
 
   /** Answers with what the future brings. */

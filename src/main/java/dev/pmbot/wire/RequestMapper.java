@@ -15,20 +15,23 @@ public interface RequestMapper {
       """)
   @Nullable RequestRow find(String principal, String requestId, long now);
 
+  /** Remembers, unless something is remembered already, expired or not; tells how many rows. */
+  @Insert(
+      """
+      INSERT INTO requests (principal, request_id, method, request_hash, response, expires_at)
+      VALUES (#{principal}, #{requestId}, #{row.method}, #{row.requestHash}, #{row.response}, #{row.expiresAt})
+      ON CONFLICT (principal, request_id) DO NOTHING
+      """)
+  int rememberFirst(String principal, String requestId, RequestRow row);
+
   /** Remembers; what expired under the same id gives way. */
   @Insert(
       """
       INSERT INTO requests (principal, request_id, method, request_hash, response, expires_at)
-      VALUES (#{principal}, #{requestId}, #{method}, #{requestHash}, #{response}, #{expiresAt})
+      VALUES (#{principal}, #{requestId}, #{row.method}, #{row.requestHash}, #{row.response}, #{row.expiresAt})
       ON CONFLICT (principal, request_id) DO UPDATE SET
         method = excluded.method, request_hash = excluded.request_hash,
         response = excluded.response, expires_at = excluded.expires_at
       """)
-  void remember(
-      String principal,
-      String requestId,
-      String method,
-      byte[] requestHash,
-      byte[] response,
-      long expiresAt);
+  void remember(String principal, String requestId, RequestRow row);
 }

@@ -259,8 +259,65 @@ final class SqliteStoreTest {
     Await.until("the unit is answered", () -> state(unit).equals(" answered"));
     Await.failure("the undone unit", undone);
     Await.failure("the unit undone at its end", undoneAtItsEnd);
-    assertEquals(List.of("before the end", "after unanswered visible", "second"), observed);
+    // The end came twice: the first try of the group was undone with the units that failed.
+    assertEquals(
+        List.of("before the end", "before the end", "after unanswered visible", "second"),
+        observed);
     assertEquals(List.of("0 holds", "one"), notes());
+  }
+
+  @Test
+  void aGroupThatGoesWellIsDoneOnceAndSharesToItsEnd() {
+    final CompletableFuture<Boolean> holds = hold();
+    List<String> observed = Collections.synchronizedList(new ArrayList<>());
+    List<CompletableFuture<Boolean>> units =
+        List.of(sharing("one", observed), sharing("two", observed), sharing("three", observed));
+    gate.open();
+    Await.value("the holder", holds);
+    units.forEach(unit -> Await.value("a unit", unit));
+    assertEquals(
+        List.of("one tentative", "two tentative", "three tentative", "end of one, two, three"),
+        observed);
+    assertEquals(List.of("0 holds", "one", "three", "two"), notes());
+  }
+
+  @Test
+  void aGroupInWhichOneFailsIsDoneAgainEachUnitForItself() {
+    final CompletableFuture<Boolean> holds = hold();
+    List<String> observed = Collections.synchronizedList(new ArrayList<>());
+    final CompletableFuture<Boolean> one = sharing("one", observed);
+    final CompletableFuture<Boolean> same = add("one");
+    final CompletableFuture<Boolean> three = sharing("three", observed);
+    gate.open();
+    Await.value("the holder", holds);
+    Await.value("one", one);
+    Await.failure("the same again", same);
+    Await.value("three", three);
+    assertEquals(
+        List.of("one tentative", "one alone", "end of one", "three alone", "end of three"),
+        observed);
+    assertEquals(List.of("0 holds", "one", "three"), notes());
+  }
+
+  /** Adds a note, and says at the shared end which notes share it. */
+  private CompletableFuture<Boolean> sharing(String note, List<String> observed) {
+    return store.write(
+        "test",
+        Store.NEVER,
+        tx -> {
+          observed.add(note + (tx.isTentative() ? " tentative" : " alone"));
+          sql(tx).add(note);
+          Sharers sharers = tx.shared(Sharers.class, Sharers::new);
+          if (sharers.notes.isEmpty()) {
+            tx.beforeSharedEnd(() -> observed.add("end of " + String.join(", ", sharers.notes)));
+          }
+          sharers.notes.add(note);
+          return true;
+        });
+  }
+
+  private static final class Sharers {
+    final List<String> notes = new ArrayList<>();
   }
 
   @Test
