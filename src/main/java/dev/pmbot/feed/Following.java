@@ -150,8 +150,9 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
   private void send(Step<R> step, int seen) {
     try {
       if (!step.messages.isEmpty() && !call.isCancelled()) {
-        step.messages.forEach(call::onNext);
+        // Before, not after: who has received it may count the silence from then on.
         lastSentNanos = time.monotonicNanos();
+        step.messages.forEach(call::onNext);
       }
     } catch (RuntimeException gone) {
       fail(gone);
