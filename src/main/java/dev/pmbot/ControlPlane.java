@@ -44,6 +44,7 @@ import dev.pmbot.server.ServerService;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.SqliteStore;
 import dev.pmbot.store.Store;
+import dev.pmbot.store.StoreException;
 import dev.pmbot.store.Synchronous;
 import dev.pmbot.store.Time;
 import dev.pmbot.v1.Approval;
@@ -77,6 +78,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -128,25 +130,25 @@ public final class ControlPlane implements AutoCloseable {
   public ControlPlane(
       Config config, Time time, Map<String, String> environment, CrashPoints crashPoints)
       throws IOException {
-    // Made while the database is opened: reading the contract's rules takes as long as that.
-    CompletableFuture<Fields> rules = CompletableFuture.supplyAsync(Fields::new);
     directory = DataDirectory.open(config.dataDirectory());
     directory.useForNativeLibraries();
     Ids ids = new Ids();
-    store =
-        new SqliteStore(
-            directory.controlPlane().resolve("pmbot.sqlite3"),
-            config.synchronous(),
-            MAPPERS,
-            ids,
-            time,
-            crashPoints);
-    Audit audit = new Audit(ids);
-    feed = new Feed<>(store, audit, time);
-    audit.onCommitted(feed::committed);
+    // Opening the database and reading the contract's rules take the longest; what needs neither is
+    // made meanwhile.
+    final CompletableFuture<Store> opening =
+        CompletableFuture.supplyAsync(
+            () ->
+                new SqliteStore(
+                    directory.controlPlane().resolve("pmbot.sqlite3"),
+                    config.synchronous(),
+                    MAPPERS,
+                    ids,
+                    time,
+                    crashPoints));
+    final CompletableFuture<Fields> rules = CompletableFuture.supplyAsync(Fields::new);
     tokens = new Tokens(directory.tokens(), ids, time);
-    denials = new Denials(store, audit, timer);
 
+    Audit audit = new Audit(ids);
     Workspaces workspaces = new Workspaces(audit, ids);
     Repos repos = new Repos(workspaces, audit, ids);
     claims = new Claims(workspaces, repos, audit, ids, time, timer);
@@ -160,7 +162,6 @@ public final class ControlPlane implements AutoCloseable {
     Inbox inbox = new Inbox(workspaces, approvals, interrupts);
     FileStore artifactFolder =
         new FileStore(directory.artifacts(), config.synchronous() == Synchronous.FULL, crashPoints);
-    ArtifactFiles artifactFiles = new ArtifactFiles(artifactFolder, store, artifacts, fileThreads);
 
     // Where an arrow between rooms would have to turn round, the lower room offers a hook.
     approvals.onResolved(
@@ -176,6 +177,18 @@ public final class ControlPlane implements AutoCloseable {
     runs.onEnded(interrupts::closeAll);
     runs.onEnded(approvals::closeAll);
 
+    NettyServerBuilder builder =
+        NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))
+            .directExecutor()
+            .maxInboundMessageSize(Config.LARGEST_MESSAGE)
+            .permitKeepAliveTime(10, TimeUnit.SECONDS)
+            .permitKeepAliveWithoutCalls(true);
+
+    store = opened(opening);
+    feed = new Feed<>(store, audit, time);
+    audit.onCommitted(feed::committed);
+    denials = new Denials(store, audit, timer);
+    ArtifactFiles artifactFiles = new ArtifactFiles(artifactFolder, store, artifacts, fileThreads);
     Calls calls =
         new Calls(
             store, largeReplies(workspaces, runs, approvals, interrupts, artifacts, changesets));
@@ -197,12 +210,6 @@ public final class ControlPlane implements AutoCloseable {
     AccessInterceptor access = new AccessInterceptor(tokens, denials);
     ErrorsInterceptor errors = new ErrorsInterceptor(Config.LARGEST_MESSAGE);
     FieldsInterceptor fields = new FieldsInterceptor(rules.join());
-    NettyServerBuilder builder =
-        NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))
-            .directExecutor()
-            .maxInboundMessageSize(Config.LARGEST_MESSAGE)
-            .permitKeepAliveTime(10, TimeUnit.SECONDS)
-            .permitKeepAliveWithoutCalls(true);
     List<BindableService> services =
         List.of(
             new WorkspaceService(calls, workspaces),
@@ -245,6 +252,14 @@ public final class ControlPlane implements AutoCloseable {
             ProcessHandle.current().pid());
     discovery = new Discovery(environment, Path.of(System.getProperty("user.home", ".")));
     discovery.announce(announcement);
+  }
+
+  private static Store opened(CompletableFuture<Store> opening) {
+    try {
+      return opening.join();
+    } catch (CompletionException failure) {
+      throw failure.getCause() instanceof StoreException problem ? problem : failure;
+    }
   }
 
   private static LargeReplies largeReplies(
