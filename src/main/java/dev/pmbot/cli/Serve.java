@@ -4,6 +4,7 @@ import dev.pmbot.ControlPlane;
 import dev.pmbot.config.Config;
 import dev.pmbot.config.ConfigProblem;
 import dev.pmbot.files.DataDirectoryProblem;
+import dev.pmbot.server.Probe;
 import dev.pmbot.store.StoreException;
 import dev.pmbot.store.Synchronous;
 import dev.pmbot.store.SystemTime;
@@ -62,7 +63,8 @@ final class Serve implements Callable<Integer> {
 
   @Option(
       names = "--check",
-      description = "Start, say so, and stop: tells whether this data directory can be served.")
+      description =
+          "Start, ask the server as a client would, say so, and stop: tells whether it can serve.")
   private boolean check;
 
   @Override
@@ -89,9 +91,14 @@ final class Serve implements Callable<Integer> {
       return FAILED;
     }
     if (check) {
-      greet(out, controlPlane);
+      boolean serves = Probe.serves(controlPlane.address());
+      if (serves) {
+        greet(out, controlPlane);
+      } else {
+        err.println("pmbot: " + controlPlane.address() + " was opened, but does not answer");
+      }
       controlPlane.close();
-      return 0;
+      return serves ? 0 : FAILED;
     }
     CountDownLatch stopped = new CountDownLatch(1);
     Runtime.getRuntime()
