@@ -22,6 +22,7 @@ import dev.pmbot.v1.ApprovalStatus;
 import dev.pmbot.v1.Artifact;
 import dev.pmbot.v1.ArtifactHeader;
 import dev.pmbot.v1.ArtifactKind;
+import dev.pmbot.v1.CancelRunRequest;
 import dev.pmbot.v1.Changeset;
 import dev.pmbot.v1.ChangesetFilter;
 import dev.pmbot.v1.ClaimRunsRequest;
@@ -250,6 +251,30 @@ final class ContractTest {
         world ->
             ListRunsRequest.newBuilder().setWorkspaceId(world.workspace.getWorkspaceId()).build(),
         "workspace_id");
+    rpc("RunService/CancelRun", "run_id")
+        .when(
+            "proposed",
+            List.of("run.cancelled", "approval.closed"),
+            world -> world.prepared(cancel(world.proposed().getRun())))
+        .when(
+            "approved", List.of("run.cancelled"), world -> world.prepared(cancel(world.approved())))
+        .when(
+            "blocked, and its worker has let go",
+            List.of("run.cancelled", "interrupt.closed", "approval.closed"),
+            world -> {
+              Scenario.Held held = world.running();
+              scenario.raise(held, Scenario.toolCall("t", "Delete?"));
+              server.as(Role.WORKER).runs().pauseRun(pause(held).setReleaseLease(true).build());
+              return world.prepared(cancel(held.run()));
+            })
+        .when(
+            "held by a worker",
+            List.of("run.cancel_requested"),
+            world -> world.prepared(cancel(world.running().run())))
+        .when(
+            "asked for before",
+            List.of(),
+            world -> world.prepared(cancel(world.cancelRequested().run())));
     rpc("RunService/ClaimRuns", "worker_id", "graph_ids")
         .when(
             "one approved run",
@@ -321,19 +346,17 @@ final class ContractTest {
         .when(
             "all was decided, and the lease is let go",
             List.of("run.released"),
-            world -> world.prepared(pause(world.running()).setReleaseLease(true).build()));
-    rpc("RunService/ReleaseRun", "run_id", "lease_token")
+            world -> world.prepared(pause(world.running()).setReleaseLease(true).build()))
         .when(
-            "running",
-            List.of("run.released"),
-            world -> {
-              Scenario.Held held = world.running();
-              return world.prepared(
-                  ReleaseRunRequest.newBuilder()
-                      .setRunId(held.runId())
-                      .setLeaseToken(held.leaseToken())
-                      .build());
-            });
+            "a cancel was asked for, and the lease is let go",
+            List.of("run.cancelled"),
+            world -> world.prepared(pause(world.cancelRequested()).setReleaseLease(true).build()));
+    rpc("RunService/ReleaseRun", "run_id", "lease_token")
+        .when("running", List.of("run.released"), world -> world.prepared(release(world.running())))
+        .when(
+            "a cancel was asked for",
+            List.of("run.cancelled"),
+            world -> world.prepared(release(world.cancelRequested())));
     rpc("RunService/CompleteRun", "run_id", "lease_token")
         .when(
             "nothing is open",
@@ -352,6 +375,10 @@ final class ContractTest {
             "it may be tried again",
             List.of("run.retry_scheduled"),
             world -> world.prepared(fail(world.running()).setRetryable(true).build()))
+        .when(
+            "it may be tried again, but a cancel was asked for",
+            List.of("run.cancelled"),
+            world -> world.prepared(fail(world.cancelRequested()).setRetryable(true).build()))
         .when(
             "it may not",
             List.of("run.failed", "interrupt.closed", "approval.closed"),
@@ -649,6 +676,12 @@ final class ContractTest {
       return scenario.running(repo());
     }
 
+    Scenario.Held cancelRequested() {
+      Scenario.Held held = running();
+      server.as(Role.OPERATOR).runs().cancelRun(cancel(held.run()));
+      return held;
+    }
+
     Interrupt question() {
       return scenario.raise(running(), Scenario.question("q", "Which?")).get(0);
     }
@@ -687,6 +720,17 @@ final class ContractTest {
 
   private static PauseRunRequest.Builder pause(Scenario.Held held) {
     return PauseRunRequest.newBuilder().setRunId(held.runId()).setLeaseToken(held.leaseToken());
+  }
+
+  private static CancelRunRequest cancel(Run run) {
+    return CancelRunRequest.newBuilder().setRunId(run.getRunId()).build();
+  }
+
+  private static ReleaseRunRequest release(Scenario.Held held) {
+    return ReleaseRunRequest.newBuilder()
+        .setRunId(held.runId())
+        .setLeaseToken(held.leaseToken())
+        .build();
   }
 
   private static CompleteRunRequest complete(Scenario.Held held) {

@@ -31,6 +31,7 @@ public final class Roles {
           Map.entry("RunService/CreateRun", WORKER),
           Map.entry("RunService/GetRun", READER),
           Map.entry("RunService/ListRuns", READER),
+          Map.entry("RunService/CancelRun", OPERATOR),
           Map.entry("RunService/ClaimRuns", WORKER),
           Map.entry("RunService/StartRun", WORKER),
           Map.entry("RunService/RenewLease", WORKER),

@@ -35,6 +35,8 @@ public final class Claims implements AutoCloseable {
   private final Leases leases;
   private final Waiters waiters;
   private final Runs runs;
+  private final Attempts attempts;
+  private final Interventions interventions;
 
   /** With everything that runs stand on, a clock, and a timer for back-offs. */
   public Claims(
@@ -50,11 +52,21 @@ public final class Claims implements AutoCloseable {
     this.leases = new Leases(time);
     this.waiters = new Waiters(timer);
     this.runs = new Runs(workspaces, repos, audit, ids, leases, waiters);
+    this.attempts = new Attempts(runs, audit, leases, waiters);
+    this.interventions = new Interventions(runs, audit, leases);
   }
 
   /** The runs that are claimed here. */
   public Runs runs() {
     return runs;
+  }
+
+  Attempts attempts() {
+    return attempts;
+  }
+
+  Interventions interventions() {
+    return interventions;
   }
 
   Waiters waiters() {
@@ -72,11 +84,8 @@ public final class Claims implements AutoCloseable {
     if (order.workspaceId() != null) {
       workspaces.get(tx, order.workspaceId());
     }
-    String caller = tx.actor();
-    tx.actAs(Principal.SYSTEM); // Whoever comes by did not end these leases.
-    returnExpired(tx);
-    tx.actAs(caller);
-    if (!caller.equals(Principal.LOCAL_USER)) {
+    Runs.asSystem(tx, () -> returnExpired(tx));
+    if (!tx.actor().equals(Principal.LOCAL_USER)) {
       tx.actAs(Principal.worker(order.workerId()));
     }
     List<RunRow> found = new ArrayList<>();
@@ -124,7 +133,7 @@ public final class Claims implements AutoCloseable {
   }
 
   private void returnExpired(Tx tx) {
-    leases.expiredRuns().forEach(runId -> runs.expire(tx, runId));
+    leases.expiredRuns().forEach(runId -> attempts.expire(tx, runId));
   }
 
   /**

@@ -16,6 +16,7 @@ final class RunChange {
   @Nullable String leaseOwner;
   @Nullable String leaseToken;
   @Nullable Long leaseExpiresAt;
+  @Nullable Long cancelRequestedAt;
   @Nullable String statusReason;
 
   private RunChange(RunRow row) {
@@ -29,6 +30,7 @@ final class RunChange {
     leaseOwner = row.leaseOwner();
     leaseToken = row.leaseToken();
     leaseExpiresAt = row.leaseExpiresAt();
+    cancelRequestedAt = row.cancelRequestedAt();
     statusReason = row.statusReason();
   }
 
@@ -71,6 +73,11 @@ final class RunChange {
     leaseOwner = null;
     leaseToken = null;
     leaseExpiresAt = null;
+    return this;
+  }
+
+  RunChange cancelRequested(long time) {
+    cancelRequestedAt = time;
     return this;
   }
 

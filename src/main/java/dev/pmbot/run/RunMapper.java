@@ -100,7 +100,7 @@ public interface RunMapper {
           UPDATE runs SET status = #{change.status}, thread_id = #{change.threadId}, started_at = #{change.startedAt},
             attempt = #{change.attempt}, next_attempt_at = #{change.nextAttemptAt}, lease_owner = #{change.leaseOwner},
             lease_token = #{change.leaseToken}, lease_expires_at = #{change.leaseExpiresAt},
-            status_reason = #{change.statusReason}, updated_at = #{now}, version = version + 1
+            cancel_requested_at = #{change.cancelRequestedAt}, status_reason = #{change.statusReason}, updated_at = #{now}, version = version + 1
           WHERE run_id = #{change.runId} AND version = #{change.version}
           RETURNING *
           """,

@@ -3,6 +3,8 @@ package dev.pmbot.run;
 import dev.pmbot.store.Time;
 import dev.pmbot.store.Tx;
 import dev.pmbot.v1.Approval;
+import dev.pmbot.v1.CancelRunRequest;
+import dev.pmbot.v1.CancelRunResponse;
 import dev.pmbot.v1.ClaimRunsRequest;
 import dev.pmbot.v1.ClaimRunsResponse;
 import dev.pmbot.v1.CompleteRunRequest;
@@ -43,6 +45,8 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
   private final Calls calls;
   private final Claims claims;
   private final Runs runs;
+  private final Attempts attempts;
+  private final Interventions interventions;
   private final Time time;
   private final BiFunction<Tx, RunRow, Approval> startGate;
 
@@ -56,6 +60,8 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
     this.calls = calls;
     this.claims = claims;
     this.runs = claims.runs();
+    this.attempts = claims.attempts();
+    this.interventions = claims.interventions();
     this.time = time;
     this.startGate = startGate;
   }
@@ -109,6 +115,19 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
               .setNextPageToken(page.nextPageToken())
               .build();
         });
+  }
+
+  @Override
+  public void cancelRun(CancelRunRequest request, StreamObserver<CancelRunResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            CancelRunResponse.newBuilder()
+                .setRun(
+                    RunProtos.toProto(
+                        interventions.cancel(tx, request.getRunId(), request.getReason())))
+                .build());
   }
 
   @Override
@@ -252,7 +271,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
             ReleaseRunResponse.newBuilder()
                 .setRun(
                     RunProtos.toProto(
-                        runs.release(
+                        attempts.release(
                             tx, request.getRunId(), request.getLeaseToken(), request.getReason())))
                 .build());
   }
@@ -281,7 +300,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
             FailRunResponse.newBuilder()
                 .setRun(
                     RunProtos.toProto(
-                        runs.fail(
+                        attempts.fail(
                             tx,
                             request.getRunId(),
                             request.getLeaseToken(),

@@ -14,8 +14,8 @@ import dev.pmbot.workspace.Workspaces;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.BiPredicate;
 import org.jspecify.annotations.Nullable;
@@ -23,7 +23,6 @@ import org.jspecify.annotations.Nullable;
 /** The life of runs. */
 public final class Runs {
   private static final long MICROS = 1_000_000;
-  private static final int LONGEST_BACK_OFF_SECONDS = 60;
 
   private final Workspaces workspaces;
   private final Repos repos;
@@ -200,6 +199,10 @@ public final class Runs {
     if (!waits && !releaseLease) {
       return row; // All was decided meanwhile: it goes on as it is.
     }
+    RunRow ended = releaseLease ? endWithLease(tx, row, null) : null;
+    if (ended != null) {
+      return ended;
+    }
     RunChange change = RunChange.of(row);
     change.status(waits ? RunStatus.BLOCKED : RunStatus.APPROVED);
     if (!waits) {
@@ -223,6 +226,10 @@ public final class Runs {
     }
     String token = row.leaseToken();
     boolean held = token != null && !leases.isExpired(token);
+    if (!held && row.cancelRequestedAt() != null) {
+      asSystem(tx, () -> endWithLease(tx, row, null));
+      return;
+    }
     RunChange change = RunChange.of(row);
     if (held) {
       change.status(RunStatus.RUNNING);
@@ -236,20 +243,6 @@ public final class Runs {
     }
   }
 
-  /** A worker gives a run back; no attempt is counted. */
-  public RunRow release(Tx tx, String runId, String token, String reason) {
-    RunRow row = fence(tx, runId, token);
-    require(row, RunStatus.APPROVED, RunStatus.RUNNING, RunStatus.BLOCKED);
-    RunChange change = withoutLease(tx, RunChange.of(row));
-    if (row.status() != RunStatus.BLOCKED) {
-      change.status(RunStatus.APPROVED).claimableFrom(tx.now());
-    }
-    RunRow released = store(tx, change.reason(Kept.text(reason)));
-    audit.append(tx, event(released, "run.released").with("reason", released.statusReason()));
-    announce(tx, released);
-    return released;
-  }
-
   /** A worker has carried a run to its end. */
   public RunRow complete(Tx tx, String runId, String token, String summary) {
     RunRow row = fence(tx, runId, token);
@@ -257,96 +250,59 @@ public final class Runs {
     return end(tx, row, RunStatus.COMPLETED, Kept.text(summary));
   }
 
-  /** An attempt failed. */
-  public RunRow fail(Tx tx, String runId, String token, String reason, boolean retryable) {
-    RunRow row = fence(tx, runId, token);
-    require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
-    String why = Kept.text(reason);
-    return retryable && row.attempt() < row.maxAttempts()
-        ? retry(tx, row, why)
-        : end(tx, row, RunStatus.FAILED, why);
+  /** Ends a run, and closes what it leaves open. */
+  RunRow end(Tx tx, RunRow row, RunStatus status, @Nullable String reason) {
+    return end(tx, row, status, reason, null);
   }
 
-  private RunRow retry(Tx tx, RunRow row, @Nullable String reason) {
-    long seconds =
-        Math.min(LONGEST_BACK_OFF_SECONDS, 1L << Math.min(row.attempt() - 1, Integer.SIZE - 2));
-    RunRow retried =
-        store(
-            tx,
-            withoutLease(
-                tx,
-                RunChange.of(row)
-                    .status(RunStatus.APPROVED)
-                    .attempt(row.attempt() + 1)
-                    .claimableFrom(tx.now() + seconds * MICROS)
-                    .reason(reason)));
-    audit.append(
-        tx,
-        event(retried, "run.retry_scheduled")
-            .with("attempt", retried.attempt())
-            .with("back_off_seconds", seconds)
-            .with("reason", reason));
-    tx.afterCommit(
-        () ->
-            waiters.wakeLater(
-                retried.workspaceId(), retried.graphId(), TimeUnit.SECONDS.toMicros(seconds)));
-    return retried;
-  }
-
-  /** Takes a run back from a worker whose lease has ended. */
-  void expire(Tx tx, String runId) {
-    RunRow row = get(tx, runId);
-    String token = row.leaseToken();
-    if (token == null || !leases.isExpired(token)) {
-      return;
-    }
-    audit.append(
-        tx,
-        event(row, "run.lease_expired")
-            .with("lease_owner", row.leaseOwner())
-            .with("status", row.status())
-            .with("attempt", row.attempt()));
-    String reason = "the lease of worker " + row.leaseOwner() + " ended";
-    switch (row.status()) {
-      case RUNNING -> {
-        if (row.attempt() < row.maxAttempts()) {
-          retry(tx, row, reason);
-        } else {
-          end(tx, row, RunStatus.FAILED, reason + "; no attempt is left");
-        }
-      }
-      // It never started, so no attempt was lost.
-      case APPROVED ->
-          announce(tx, store(tx, withoutLease(tx, RunChange.of(row).claimableFrom(tx.now()))));
-      case PROPOSED, BLOCKED, COMPLETED, FAILED, CANCELLED, REJECTED ->
-          store(tx, withoutLease(tx, RunChange.of(row)));
-    }
-  }
-
-  private RunRow end(Tx tx, RunRow row, RunStatus status, @Nullable String reason) {
+  private RunRow end(
+      Tx tx, RunRow row, RunStatus status, @Nullable String reason, @Nullable String workerReason) {
     RunRow ended = store(tx, withoutLease(tx, RunChange.of(row).status(status).reason(reason)));
     audit.append(
         tx,
-        event(ended, "run." + status.name().toLowerCase(java.util.Locale.ROOT))
-            .with("reason", reason));
+        event(ended, "run." + status.name().toLowerCase(Locale.ROOT))
+            .with("reason", reason)
+            .with("worker_reason", workerReason)
+            .with("cancel_requested", row.cancelRequestedAt() == null ? null : true));
     endings.forEach(handler -> handler.accept(tx, ended));
     return ended;
+  }
+
+  /**
+   * Ends a run with its lease, if it is not to be claimed again: one whose cancel was asked for is
+   * cancelled. None when the run may go on with another worker.
+   *
+   * @param workerReason what its worker said when it let go, for the log
+   */
+  @Nullable RunRow endWithLease(Tx tx, RunRow row, @Nullable String workerReason) {
+    return row.cancelRequestedAt() == null
+        ? null
+        : end(tx, row, RunStatus.CANCELLED, row.statusReason(), workerReason);
   }
 
   private boolean isWaiting(Tx tx, String runId) {
     return blockers.stream().anyMatch(blocker -> blocker.test(tx, runId));
   }
 
-  private RunChange withoutLease(Tx tx, RunChange change) {
+  RunChange withoutLease(Tx tx, RunChange change) {
     String token = change.leaseToken;
     tx.afterCommit(() -> leases.forget(token));
     return change.withoutLease();
   }
 
-  private void announce(Tx tx, RunRow row) {
+  /** Tells those who wait for work that a run may be claimed, if it may. */
+  void announce(Tx tx, RunRow row) {
     if (row.status() == RunStatus.APPROVED) {
       tx.afterCommit(() -> waiters.wake(row.workspaceId(), row.graphId()));
     }
+  }
+
+  /** Does something in the name of the system: whoever calls did not do it. */
+  static void asSystem(Tx tx, Runnable action) {
+    String caller = tx.actor();
+    tx.actAs(Principal.SYSTEM);
+    action.run();
+    tx.actAs(caller);
   }
 
   RunRow store(Tx tx, RunChange change) {
@@ -357,7 +313,8 @@ public final class Runs {
     return stored;
   }
 
-  private static void require(RunRow row, RunStatus first, RunStatus... others) {
+  /** Refuses a run that is in none of these states. */
+  static void require(RunRow row, RunStatus first, RunStatus... others) {
     Set<RunStatus> allowed = EnumSet.of(first, others);
     if (!allowed.contains(row.status())) {
       throw Problem.wrongState("run", row.runId(), row.status(), allowed);

@@ -9,6 +9,7 @@ import dev.pmbot.v1.ArtifactHeader;
 import dev.pmbot.v1.ArtifactKind;
 import dev.pmbot.v1.ArtifactServiceGrpc;
 import dev.pmbot.v1.AuditEvent;
+import dev.pmbot.v1.CancelRunRequest;
 import dev.pmbot.v1.ClaimRunsRequest;
 import dev.pmbot.v1.ClaimRunsResponse;
 import dev.pmbot.v1.ClaimedRun;
@@ -242,6 +243,14 @@ public final class Scenario {
   /** The proposed run, approved, claimed and started on a thread of its own. */
   public Held running(CreateRunResponse proposed) {
     return start(claim(approved(proposed)), unique("thread"));
+  }
+
+  /** The person wants the run ended. */
+  public Run cancel(Run run) {
+    return operator()
+        .runs()
+        .cancelRun(CancelRunRequest.newBuilder().setRunId(run.getRunId()).build())
+        .getRun();
   }
 
   /** A question with a title, of kind {@code question}. */

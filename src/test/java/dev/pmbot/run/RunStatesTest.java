@@ -76,6 +76,10 @@ final class RunStatesTest {
       }
       case "completed" -> scenario.complete(held);
       case "failed" -> worker.fail(held, false);
+      case "cancelled" -> {
+        scenario.cancel(held.run());
+        worker.release(held.runId(), held.leaseToken(), "");
+      }
       default -> throw new IllegalArgumentException(state);
     }
     return held;
@@ -191,7 +195,7 @@ final class RunStatesTest {
 
   @TestFactory
   Stream<DynamicTest> withoutALeaseNoCallChangesARun() {
-    return Stream.of("proposed", "rejected", "approved", "completed", "failed")
+    return Stream.of("proposed", "rejected", "approved", "completed", "failed", "cancelled")
         .flatMap(
             state ->
                 calls.entrySet().stream()

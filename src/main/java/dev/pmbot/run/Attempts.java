@@ -1,0 +1,115 @@
+package dev.pmbot.run;
+
+import dev.pmbot.audit.Audit;
+import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Kept;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/** How an attempt ends without the run's end: given back, failed, or lost with its lease. */
+final class Attempts {
+  private static final long MICROS = 1_000_000;
+  private static final int LONGEST_BACK_OFF_SECONDS = 60;
+
+  private final Runs runs;
+  private final Audit audit;
+  private final Leases leases;
+  private final Waiters waiters;
+
+  Attempts(Runs runs, Audit audit, Leases leases, Waiters waiters) {
+    this.runs = runs;
+    this.audit = audit;
+    this.leases = leases;
+    this.waiters = waiters;
+  }
+
+  /** A worker gives a run back; no attempt is counted. */
+  RunRow release(Tx tx, String runId, String token, String reason) {
+    RunRow row = runs.fence(tx, runId, token);
+    Runs.require(row, RunStatus.APPROVED, RunStatus.RUNNING, RunStatus.BLOCKED);
+    String why = Kept.text(reason);
+    RunRow ended = runs.endWithLease(tx, row, why);
+    if (ended != null) {
+      return ended;
+    }
+    RunChange change = runs.withoutLease(tx, RunChange.of(row));
+    if (row.status() != RunStatus.BLOCKED) {
+      change.status(RunStatus.APPROVED).claimableFrom(tx.now());
+    }
+    RunRow released = runs.store(tx, change.reason(why));
+    audit.append(tx, Runs.event(released, "run.released").with("reason", why));
+    runs.announce(tx, released);
+    return released;
+  }
+
+  /** An attempt failed. */
+  RunRow fail(Tx tx, String runId, String token, String reason, boolean retryable) {
+    RunRow row = runs.fence(tx, runId, token);
+    Runs.require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
+    String why = Kept.text(reason);
+    if (!retryable) {
+      return runs.end(tx, row, RunStatus.FAILED, why);
+    }
+    RunRow ended = runs.endWithLease(tx, row, why);
+    return ended != null ? ended : retryOrFail(tx, row, why, why);
+  }
+
+  /** Takes a run back from a worker whose lease has ended. */
+  void expire(Tx tx, String runId) {
+    RunRow row = runs.get(tx, runId);
+    String token = row.leaseToken();
+    if (token == null || !leases.isExpired(token)) {
+      return;
+    }
+    audit.append(
+        tx,
+        Runs.event(row, "run.lease_expired")
+            .with("lease_owner", row.leaseOwner())
+            .with("status", row.status())
+            .with("attempt", row.attempt()));
+    if (runs.endWithLease(tx, row, null) != null) {
+      return;
+    }
+    String reason = "the lease of worker " + row.leaseOwner() + " ended";
+    switch (row.status()) {
+      case RUNNING -> retryOrFail(tx, row, reason, reason + "; no attempt is left");
+      // It never started, so no attempt was lost.
+      case APPROVED -> {
+        RunChange change = RunChange.of(row).claimableFrom(tx.now());
+        runs.announce(tx, runs.store(tx, runs.withoutLease(tx, change)));
+      }
+      case PROPOSED, BLOCKED, COMPLETED, FAILED, CANCELLED, REJECTED ->
+          runs.store(tx, runs.withoutLease(tx, RunChange.of(row)));
+    }
+  }
+
+  private RunRow retryOrFail(
+      Tx tx, RunRow row, @Nullable String reason, @Nullable String reasonOfTheLast) {
+    return row.attempt() < row.maxAttempts()
+        ? retry(tx, row, reason)
+        : runs.end(tx, row, RunStatus.FAILED, reasonOfTheLast);
+  }
+
+  private RunRow retry(Tx tx, RunRow row, @Nullable String reason) {
+    long seconds =
+        Math.min(LONGEST_BACK_OFF_SECONDS, 1L << Math.min(row.attempt() - 1, Integer.SIZE - 2));
+    RunChange change =
+        RunChange.of(row)
+            .status(RunStatus.APPROVED)
+            .attempt(row.attempt() + 1)
+            .claimableFrom(tx.now() + seconds * MICROS)
+            .reason(reason);
+    RunRow retried = runs.store(tx, runs.withoutLease(tx, change));
+    audit.append(
+        tx,
+        Runs.event(retried, "run.retry_scheduled")
+            .with("attempt", retried.attempt())
+            .with("back_off_seconds", seconds)
+            .with("reason", reason));
+    tx.afterCommit(
+        () ->
+            waiters.wakeLater(
+                retried.workspaceId(), retried.graphId(), TimeUnit.SECONDS.toMicros(seconds)));
+    return retried;
+  }
+}
