@@ -67,6 +67,7 @@ import dev.pmbot.v1.RenewLeaseRequest;
 import dev.pmbot.v1.Repo;
 import dev.pmbot.v1.ResolveApprovalRequest;
 import dev.pmbot.v1.ResolveInterruptRequest;
+import dev.pmbot.v1.RetryRunRequest;
 import dev.pmbot.v1.Run;
 import dev.pmbot.v1.StartRunRequest;
 import dev.pmbot.v1.StreamInboxRequest;
@@ -275,6 +276,19 @@ final class ContractTest {
             "asked for before",
             List.of(),
             world -> world.prepared(cancel(world.cancelRequested().run())));
+    rpc("RunService/RetryRun", "run_id")
+        .when(
+            "failed",
+            List.of("run.retried"),
+            world -> {
+              Scenario.Held held = world.running();
+              Run failed = server.as(Role.WORKER).runs().failRun(fail(held).build()).getRun();
+              return world.prepared(
+                  RetryRunRequest.newBuilder()
+                      .setRunId(failed.getRunId())
+                      .setVersion(failed.getVersion())
+                      .build());
+            });
     rpc("RunService/ClaimRuns", "worker_id", "graph_ids")
         .when(
             "one approved run",

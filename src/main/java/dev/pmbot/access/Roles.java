@@ -32,6 +32,7 @@ public final class Roles {
           Map.entry("RunService/GetRun", READER),
           Map.entry("RunService/ListRuns", READER),
           Map.entry("RunService/CancelRun", OPERATOR),
+          Map.entry("RunService/RetryRun", OPERATOR),
           Map.entry("RunService/ClaimRuns", WORKER),
           Map.entry("RunService/StartRun", WORKER),
           Map.entry("RunService/RenewLease", WORKER),

@@ -3,6 +3,7 @@ package dev.pmbot.run;
 import dev.pmbot.audit.Audit;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Kept;
+import dev.pmbot.wire.Problem;
 
 /** What the operator does to runs that are under way, or were. */
 final class Interventions {
@@ -43,5 +44,36 @@ final class Interventions {
             .with("lease_owner", asked.leaseOwner())
             .with("reason", why));
     return asked;
+  }
+
+  /**
+   * Lets a failed run have another attempt, on its thread, with what it has used so far.
+   *
+   * @param version the version that the operator saw; 0: any
+   */
+  RunRow retry(Tx tx, String runId, long version) {
+    RunRow row = runs.get(tx, runId);
+    if (version != 0 && version != row.version()) {
+      throw Problem.staleVersion("run", runId, row.version());
+    }
+    Runs.require(row, RunStatus.FAILED);
+    // Else neither of the two could start again: each would find the thread taken by the other.
+    runs.requireFreeThread(tx, runId, row.threadId());
+    int attempt = row.attempt() + 1;
+    RunChange change =
+        RunChange.of(row)
+            .status(RunStatus.APPROVED)
+            .attempt(attempt)
+            .maxAttempts(Math.max(attempt, row.maxAttempts()))
+            .claimableFrom(tx.now())
+            .withoutCancel();
+    RunRow retried = runs.store(tx, change);
+    audit.append(
+        tx,
+        Runs.event(retried, "run.retried")
+            .with("attempt", attempt)
+            .with("max_attempts", retried.maxAttempts()));
+    runs.announce(tx, retried);
+    return retried;
   }
 }

@@ -12,6 +12,7 @@ final class RunChange {
   @Nullable String threadId;
   @Nullable Long startedAt;
   int attempt;
+  int maxAttempts;
   @Nullable Long nextAttemptAt;
   @Nullable String leaseOwner;
   @Nullable String leaseToken;
@@ -26,6 +27,7 @@ final class RunChange {
     threadId = row.threadId();
     startedAt = row.startedAt();
     attempt = row.attempt();
+    maxAttempts = row.maxAttempts();
     nextAttemptAt = row.nextAttemptAt();
     leaseOwner = row.leaseOwner();
     leaseToken = row.leaseToken();
@@ -57,6 +59,11 @@ final class RunChange {
     return this;
   }
 
+  RunChange maxAttempts(int number) {
+    maxAttempts = number;
+    return this;
+  }
+
   RunChange claimableFrom(long time) {
     nextAttemptAt = time;
     return this;
@@ -78,6 +85,11 @@ final class RunChange {
 
   RunChange cancelRequested(long time) {
     cancelRequestedAt = time;
+    return this;
+  }
+
+  RunChange withoutCancel() {
+    cancelRequestedAt = null;
     return this;
   }
 

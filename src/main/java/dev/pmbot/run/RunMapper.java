@@ -98,7 +98,8 @@ public interface RunMapper {
       value =
           """
           UPDATE runs SET status = #{change.status}, thread_id = #{change.threadId}, started_at = #{change.startedAt},
-            attempt = #{change.attempt}, next_attempt_at = #{change.nextAttemptAt}, lease_owner = #{change.leaseOwner},
+            attempt = #{change.attempt}, max_attempts = #{change.maxAttempts},
+            next_attempt_at = #{change.nextAttemptAt}, lease_owner = #{change.leaseOwner},
             lease_token = #{change.leaseToken}, lease_expires_at = #{change.leaseExpiresAt},
             cancel_requested_at = #{change.cancelRequestedAt}, status_reason = #{change.statusReason}, updated_at = #{now}, version = version + 1
           WHERE run_id = #{change.runId} AND version = #{change.version}

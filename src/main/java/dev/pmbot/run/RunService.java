@@ -23,6 +23,8 @@ import dev.pmbot.v1.ReleaseRunRequest;
 import dev.pmbot.v1.ReleaseRunResponse;
 import dev.pmbot.v1.RenewLeaseRequest;
 import dev.pmbot.v1.RenewLeaseResponse;
+import dev.pmbot.v1.RetryRunRequest;
+import dev.pmbot.v1.RetryRunResponse;
 import dev.pmbot.v1.Run;
 import dev.pmbot.v1.RunServiceGrpc;
 import dev.pmbot.v1.StartRunRequest;
@@ -127,6 +129,19 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
                 .setRun(
                     RunProtos.toProto(
                         interventions.cancel(tx, request.getRunId(), request.getReason())))
+                .build());
+  }
+
+  @Override
+  public void retryRun(RetryRunRequest request, StreamObserver<RetryRunResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            RetryRunResponse.newBuilder()
+                .setRun(
+                    RunProtos.toProto(
+                        interventions.retry(tx, request.getRunId(), request.getVersion())))
                 .build());
   }
 

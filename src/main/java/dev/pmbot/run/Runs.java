@@ -169,14 +169,21 @@ public final class Runs {
       return row;
     }
     require(row, RunStatus.APPROVED);
-    String other = tx.mapper(RunMapper.class).otherRunOnThread(threadId, runId);
-    if (other != null) {
-      throw Problem.threadInUse(threadId, other);
-    }
+    requireFreeThread(tx, runId, threadId);
     RunRow started =
         store(tx, RunChange.of(row).status(RunStatus.RUNNING).thread(threadId, tx.now()));
     audit.append(tx, event(started, "run.started").with("attempt", started.attempt()));
     return started;
+  }
+
+  /** Refuses a thread, if there is one, that another unfinished run was started on. */
+  void requireFreeThread(Tx tx, String runId, @Nullable String threadId) {
+    if (threadId != null) {
+      String other = tx.mapper(RunMapper.class).otherRunOnThread(threadId, runId);
+      if (other != null) {
+        throw Problem.threadInUse(threadId, other);
+      }
+    }
   }
 
   /** A worker is still there. */

@@ -228,6 +228,14 @@ public final class Problem extends RuntimeException {
         Map.of("id", id));
   }
 
+  /** The row changed since the version that an update names. */
+  public static Problem staleVersion(String what, String id, long version) {
+    return of(
+        Reason.REASON_STALE_VERSION,
+        what + " " + id + " has changed since: it is at version " + version + "; read it again",
+        Map.of("id", id, "version", Long.toString(version)));
+  }
+
   /** The cursor is of a stream with another filter. */
   public static Problem cursorOtherFilter(String earliest) {
     return of(
