@@ -61,6 +61,10 @@ class Operator:
         """The run as it is now."""
         return self.client.runs.GetRun(run_pb2.GetRunRequest(run_id=run_id)).run
 
+    def cancel(self, run_id: str, reason: str = "") -> run_pb2.Run:
+        """Wants the run ended."""
+        return self.client.runs.CancelRun(run_pb2.CancelRunRequest(run_id=run_id, reason=reason)).run
+
     def wait_for(self, run_id: str, status: run_pb2.RunStatus.ValueType, seconds: float = 30) -> run_pb2.Run:
         """The run, once it has this status. A run that ends otherwise fails the test at once."""
         final = (run_pb2.RUN_STATUS_COMPLETED, run_pb2.RUN_STATUS_FAILED, run_pb2.RUN_STATUS_CANCELLED)

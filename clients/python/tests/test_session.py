@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from conftest import SmallServer, eventually
+from google.protobuf import timestamp_pb2
 from graphs import State, chain
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, StateGraph
@@ -34,13 +35,17 @@ class Runs(run_pb2_grpc.RunServiceServicer):
         self.calls: list[str] = []
         self.requests: list[Any] = []
         self.cancel = False
+        self.cancel_at = ""
         self.paused = run_pb2.RUN_STATUS_RUNNING
         self.lost = threading.Event()
 
     def remember(self, request: Any) -> run_pb2.Run:
         self.calls.append(type(request).__name__.removesuffix("Request"))
         self.requests.append(request)
-        return run_pb2.Run(run_id=RUN, thread_id=RUN, status=self.paused)
+        run = run_pb2.Run(run_id=RUN, thread_id=RUN, status=self.paused)
+        if self.cancel_at == self.calls[-1]:
+            run.cancel_requested_at.GetCurrentTime()
+        return run
 
     def StartRun(self, request: Any, context: Any) -> run_pb2.StartRunResponse:
         return run_pb2.StartRunResponse(run=self.remember(request))
@@ -135,6 +140,26 @@ def test_a_cancel_stops_the_graph_between_two_steps(client: pmbot.Client, runs: 
     session.carry_out()
     assert runs.calls == ["StartRun", "ReleaseRun"] and seen == []
     assert "cancel" in runs.requests[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("cancel_at", "calls"),
+    [("StartRun", ["StartRun", "ReleaseRun"]), ("PauseRun", ["StartRun", "PauseRun", "ReleaseRun"])],
+)
+def test_an_answer_that_tells_of_a_cancel_is_enough(
+    client: pmbot.Client, runs: Runs, cancel_at: str, calls: list[str]
+) -> None:
+    runs.cancel_at = cancel_at
+    session_of(client, ask).carry_out()
+    assert runs.calls == calls
+    assert "cancel" in runs.requests[-1].reason
+
+
+def test_a_run_that_is_to_be_cancelled_is_not_started(client: pmbot.Client, runs: Runs) -> None:
+    now = timestamp_pb2.Timestamp()
+    now.GetCurrentTime()
+    session_of(client, ask, cancel_requested_at=now).carry_out()
+    assert runs.calls == ["ReleaseRun"]
 
 
 @pytest.mark.parametrize(("ending", "last"), [("cancel", "ReleaseRun"), ("lost", "PauseRun"), ("stop", "ReleaseRun")])

@@ -222,6 +222,36 @@ def test_stop_between_two_steps(operator: Operator, client: pmbot.Client, saver:
     assert state_of(builder, saver, run_id)["got"] == ["first", "second"]
 
 
+def test_a_cancel_ends_a_run_that_waits_for_a_person(
+    operator: Operator, client: pmbot.Client, saver: SqliteSaver
+) -> None:
+    spec = {"execution": {"lease_seconds": 5}}
+    with working(Worker(client, {"sequential": BUILDERS["sequential"]()}, checkpointer=saver)):
+        run_id = operator.start("sequential", spec)
+        operator.pending(run_id)
+        asked = operator.cancel(run_id, "not this week")
+        assert asked.status == run_pb2.RUN_STATUS_BLOCKED and asked.HasField("cancel_requested_at")
+        run = operator.wait_for(run_id, run_pb2.RUN_STATUS_CANCELLED)
+    assert run.status_reason == "not this week" and run.lease_owner == ""
+    (question,) = operator.questions(run_id)
+    assert question.closed_by == approval_pb2.CLOSED_BY_RUN_ENDED
+
+
+def test_a_cancel_stops_a_run_between_two_steps(operator: Operator, client: pmbot.Client, saver: SqliteSaver) -> None:
+    def first(state: graphs.State) -> graphs.State:
+        (session,) = worker._sessions
+        operator.cancel(session.run.run_id)
+        eventually(lambda: session.lease.ending)  # the next renewal tells of it
+        return {"got": ["first"]}
+
+    builder = chain(("first", first), ("second", lambda state: {"got": ["second"]}))
+    worker = Worker(client, {"g": builder}, checkpointer=saver)
+    with working(worker):
+        run_id = operator.start("g", {"execution": {"lease_seconds": 5}})
+        operator.wait_for(run_id, run_pb2.RUN_STATUS_CANCELLED)
+    assert state_of(builder, saver, run_id)["got"] == ["first"]
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_restart_of_the_server_costs_nothing(server: Server, saver: SqliteSaver, how: signal.Signals) -> None:
     reached = threading.Event()

@@ -99,6 +99,7 @@ class RunSession:
             self._fail(f"{type(error).__name__}: {error}", retryable=True)
 
     def _work(self) -> None:
+        self._heed(self.run)
         self._stop_if_told()
         try:
             self._plan = plan_of(self.run)
@@ -122,6 +123,7 @@ class RunSession:
         request = run_pb2.StartRunRequest(run_id=self.run.run_id, lease_token=self.lease.token, thread_id=thread_id)
         try:
             self.run = self._call(self._client.runs.StartRun, request).run
+            self._heed(self.run)
         except WrongState as error:
             if error.reason == "THREAD_IN_USE":
                 _log.info("%s: put back: %s", self.run.run_id, error)
@@ -171,6 +173,7 @@ class RunSession:
             self._client.runs.PauseRun,
             run_pb2.PauseRunRequest(run_id=self.run.run_id, lease_token=self.lease.token, release_lease=let_go),
         ).run
+        self._heed(paused)
         if let_go:
             self.lease.end(Ending.LOST)  # given back, to be exact; either way it is not ours any more
             raise _Stopped
@@ -268,6 +271,11 @@ class RunSession:
         request = run_pb2.ReleaseRunRequest(run_id=self.run.run_id, lease_token=self.lease.token, reason=reason)
         self._call(self._client.runs.ReleaseRun, request)
         _log.info("%s: released: %s", self.run.run_id, reason)
+
+    def _heed(self, run: run_pb2.Run) -> None:
+        """Stops work when the run, as the server has just shown it, is to be cancelled: no renewal has to tell first."""
+        if run.HasField("cancel_requested_at"):
+            self.lease.end(Ending.CANCELLED)
 
     def _stop_if_told(self) -> None:
         if self.lease.ending is not None:
