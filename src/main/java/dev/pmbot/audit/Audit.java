@@ -9,11 +9,9 @@ import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Problem;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -30,8 +28,8 @@ public final class Audit implements EventLog<EventRow> {
   /** Who is told what was committed. */
   @FunctionalInterface
   public interface Wake {
-    /** These runs and threads of this workspace have new events. */
-    void committed(String workspaceId, Set<String> runIds, Set<String> threadIds);
+    /** A workspace's log has these new events; called in the order of commits. */
+    void committed(String workspaceId, List<EventRow> events);
   }
 
   /** With a source of ids and salts. */
@@ -105,31 +103,22 @@ public final class Audit implements EventLog<EventRow> {
     long first = head.seq() + 1;
     long seq = head.seq();
     byte[] previous = head.hash();
-    Set<String> runIds = new HashSet<>();
-    Set<String> threadIds = new HashSet<>();
+    List<EventRow> rows = new ArrayList<>(events.size());
     for (Pending pending : events) {
-      Event event = pending.event;
       seq++;
       EventRow row = seal(pending, tx, seq, first, previous);
       mapper.append(row);
       previous = row.hash();
-      add(runIds, event.runId());
-      add(threadIds, event.threadId());
+      rows.add(row);
     }
     heads.moved.put(workspaceId, new HeadRow(workspaceId, seq, previous));
     tx.afterCommit(
         () -> {
           Wake listener = wake;
           if (listener != null) {
-            listener.committed(workspaceId, runIds, threadIds);
+            listener.committed(workspaceId, rows);
           }
         });
-  }
-
-  private static void add(Set<String> ids, @Nullable String id) {
-    if (id != null) {
-      ids.add(id);
-    }
   }
 
   private EventRow seal(Pending pending, Tx tx, long seq, long first, byte[] previous) {

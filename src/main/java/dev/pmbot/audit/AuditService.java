@@ -1,9 +1,9 @@
 package dev.pmbot.audit;
 
+import dev.pmbot.feed.EventView;
 import dev.pmbot.feed.Feed;
 import dev.pmbot.feed.LogEnd;
 import dev.pmbot.feed.Scope;
-import dev.pmbot.feed.View;
 import dev.pmbot.store.Store;
 import dev.pmbot.store.Tx;
 import dev.pmbot.v1.AuditEvent;
@@ -116,7 +116,7 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
   }
 
   /** The log itself. */
-  private final class EventsView implements View<EventRow, TailEventsResponse> {
+  private final class EventsView implements EventView<EventRow, TailEventsResponse> {
     private final EventFilter filter;
     private final boolean fromBeginning;
 
@@ -146,7 +146,7 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
     }
 
     @Override
-    public @Nullable TailEventsResponse transaction(Tx tx, List<EventRow> events, String cursor) {
+    public @Nullable TailEventsResponse transaction(List<EventRow> events, String cursor) {
       EventBatch.Builder batch = EventBatch.newBuilder();
       events.forEach(event -> batch.addEvents(AuditProtos.toProto(event)));
       return TailEventsResponse.newBuilder().setCursor(cursor).setTransaction(batch).build();

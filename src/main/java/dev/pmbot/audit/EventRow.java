@@ -29,6 +29,11 @@ public record EventRow(
     return JsonText.read(payloadJson).path(name).asString("");
   }
 
+  @Override
+  public int size() {
+    return 600 + payloadJson.length();
+  }
+
   /** The same event with its hash. */
   EventRow sealed(byte[] seal) {
     return new EventRow(

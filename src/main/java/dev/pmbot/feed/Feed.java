@@ -7,15 +7,21 @@ import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Statuses;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
-import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 
 /** Everybody who follows the log, and who of them is to be woken by what was committed. */
 public final class Feed<E extends LoggedEvent> implements AutoCloseable {
@@ -36,6 +42,9 @@ public final class Feed<E extends LoggedEvent> implements AutoCloseable {
       Executors.newSingleThreadScheduledExecutor(task -> daemon(task, "pmbot-heartbeats"));
   private final ExecutorService sender =
       Executors.newSingleThreadExecutor(task -> daemon(task, "pmbot-streams"));
+  private final Recent<E> recent = new Recent<>();
+  private final Queue<List<E>> news = new ConcurrentLinkedQueue<>();
+  private final AtomicBoolean waking = new AtomicBoolean();
   private volatile boolean closed;
 
   /** Over a log. */
@@ -74,7 +83,7 @@ public final class Feed<E extends LoggedEvent> implements AutoCloseable {
       return;
     }
     Following<E, R> following =
-        new Following<>(store, log, time, call, view, cursor, this::forget, sender);
+        new Following<>(store, log, recent, time, call, view, cursor, this::forget, sender);
     // Registered before anything is read: what is committed from now on wakes it.
     register(following);
     call.setOnCancelHandler(() -> forget(following));
@@ -86,25 +95,55 @@ public final class Feed<E extends LoggedEvent> implements AutoCloseable {
   }
 
   /**
-   * Wakes those who follow what was committed. Carries no data: losing one or getting two changes
-   * nothing.
+   * A log has new events. The writer calls this, so waking those who follow is left to the streams'
+   * own thread: however many there are, and however often, it is done once for all that came
+   * meanwhile.
    */
-  public void committed(
-      String workspaceId, Collection<String> runIds, Collection<String> threadIds) {
-    ofAll.forEach(following -> following.wake(workspaceId));
-    wake(byWorkspace, List.of(workspaceId), workspaceId);
-    wake(byRun, runIds, workspaceId);
-    wake(byThread, threadIds, workspaceId);
-  }
-
-  private void wake(
-      Map<String, Set<Following<E, ?>>> index, Collection<String> keys, String workspaceId) {
-    for (String key : keys) {
-      Set<Following<E, ?>> followings = index.get(key);
-      if (followings != null) {
-        followings.forEach(following -> following.wake(workspaceId));
+  public void committed(String workspaceId, List<E> events) {
+    if (open.isEmpty()) {
+      return;
+    }
+    recent.add(workspaceId, events);
+    news.add(events);
+    if (!waking.getAndSet(true)) {
+      try {
+        sender.execute(this::wakeAll);
+      } catch (RejectedExecutionException stopping) {
+        return; // Every stream has been told to come again.
       }
     }
+  }
+
+  private void wakeAll() {
+    waking.set(false); // Before looking: what comes from now on is looked at again.
+    Set<String> workspaceIds = new HashSet<>();
+    Map<String, String> runs = new HashMap<>();
+    Map<String, String> threads = new HashMap<>();
+    for (List<E> events = news.poll(); events != null; events = news.poll()) {
+      for (E event : events) {
+        workspaceIds.add(event.workspaceId());
+        put(runs, event.runId(), event);
+        put(threads, event.threadId(), event);
+      }
+    }
+    for (String workspaceId : workspaceIds) {
+      ofAll.forEach(following -> following.wake(workspaceId));
+      wake(byWorkspace, Map.of(workspaceId, workspaceId));
+    }
+    wake(byRun, runs);
+    wake(byThread, threads);
+  }
+
+  private static void put(Map<String, String> ids, @Nullable String id, LoggedEvent event) {
+    if (id != null) {
+      ids.put(id, event.workspaceId());
+    }
+  }
+
+  private void wake(Map<String, Set<Following<E, ?>>> index, Map<String, String> workspaceOf) {
+    workspaceOf.forEach(
+        (key, workspaceId) ->
+            index.getOrDefault(key, Set.of()).forEach(following -> following.wake(workspaceId)));
   }
 
   private void register(Following<E, ?> following) {

@@ -23,6 +23,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
@@ -40,6 +41,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
 
   private final Store store;
   private final EventLog<E> log;
+  private final Recent<E> recent;
   private final Time time;
   private final ServerCallStreamObserver<R> call;
   private final View<E, R> view;
@@ -48,6 +50,11 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
   private final String resumedFrom;
   private final Consumer<Following<E, ?>> onEnd;
   private final Executor sender;
+
+  /** Makes the message for events of one transaction. */
+  private interface Teller<E, R> {
+    @Nullable R message(List<E> events, String cursor);
+  }
 
   /** What one look at the log gave: messages to send, and whether to look again at once. */
   private record Step<R>(List<R> messages, boolean more) {}
@@ -68,6 +75,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
   Following(
       Store store,
       EventLog<E> log,
+      Recent<E> recent,
       Time time,
       ServerCallStreamObserver<R> call,
       View<E, R> view,
@@ -76,6 +84,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
       Executor sender) {
     this.store = store;
     this.log = log;
+    this.recent = recent;
     this.time = time;
     this.call = call;
     this.view = view;
@@ -93,10 +102,12 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
     return scope;
   }
 
-  /** Something was committed in this workspace that it may show. */
+  /** Something was committed in this workspace that it may show. Called by the sender's thread. */
   void wake(String workspaceId) {
     woken.add(workspaceId);
-    kick();
+    if (kicks.getAndIncrement() == 0) {
+      step(1);
+    }
   }
 
   void tick() {
@@ -116,10 +127,11 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
    */
   void kick() {
     if (kicks.getAndIncrement() == 0) {
-      step(1);
+      go(1);
     }
   }
 
+  /** One look at what is new; on the sender's thread. */
   private void step(int seen) {
     if (ended || call.isCancelled()) {
       return; // The count stays above zero: no further step begins.
@@ -133,7 +145,13 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
       rest(seen);
       return;
     }
-    // Another thread goes on, always: a long catch-up would otherwise nest one call in the next.
+    if (synced && !heartbeatDue && view instanceof EventView<E, R> plain) {
+      Step<R> known = readRecent(plain);
+      if (known != null) {
+        send(known, seen);
+        return;
+      }
+    }
     store
         .read(this::readSome)
         .whenCompleteAsync(
@@ -159,9 +177,18 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
       return;
     }
     if (step.more) {
-      step(kicks.get());
+      go(kicks.get());
     } else {
       rest(seen);
+    }
+  }
+
+  /** Goes on, but not from here: a long catch-up would nest one step in the next. */
+  private void go(int seen) {
+    try {
+      sender.execute(() -> step(seen));
+    } catch (RejectedExecutionException stopped) {
+      fail(Problem.shuttingDown());
     }
   }
 
@@ -169,7 +196,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
   private void rest(int seen) {
     int more = kicks.addAndGet(-seen);
     if (more > 0) {
-      step(more);
+      go(more);
     }
   }
 
@@ -184,6 +211,40 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
         return;
       }
     }
+  }
+
+  /** What is new, from memory; absent when it is not all there. */
+  private @Nullable Step<R> readRecent(EventView<E, R> plain) {
+    Set<String> hints = new HashSet<>(woken);
+    woken.removeAll(hints);
+    List<R> messages = new ArrayList<>();
+    int bytes = 0;
+    for (String workspaceId : hints) {
+      List<E> events = recent.after(workspaceId, at(workspaceId).seq());
+      if (events == null) {
+        woken.addAll(hints);
+        return messages.isEmpty() ? null : new Step<>(messages, true);
+      }
+      for (int index = 0; index < events.size(); ) {
+        if (bytes >= BYTES_AT_ONCE) {
+          woken.addAll(hints);
+          return new Step<>(messages, true);
+        }
+        int next = endOfGroup(events, index);
+        List<E> transaction = events.subList(index, next);
+        positions.put(workspaceId, position(transaction.get(transaction.size() - 1)));
+        List<E> shown = transaction.stream().filter(scope::includes).toList();
+        if (!shown.isEmpty()) {
+          bytes += say(plain::transaction, shown, messages);
+        }
+        index = next;
+      }
+    }
+    return new Step<>(messages, false);
+  }
+
+  private Position at(String workspaceId) {
+    return positions.getOrDefault(workspaceId, Position.START);
   }
 
   private Step<R> readSome(Tx tx) {
@@ -239,7 +300,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
    */
   private boolean readWorkspace(Tx tx, LogEnd end, List<R> messages) {
     String workspaceId = end.workspaceId();
-    Position position = positions.getOrDefault(workspaceId, Position.START);
+    Position position = at(workspaceId);
     if (position.seq() >= end.seq()) {
       return true;
     }
@@ -260,7 +321,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
       }
       List<E> transaction = events.subList(index, next);
       positions.put(workspaceId, position(endOf(tx, transaction)));
-      bytes += say(tx, transaction, messages);
+      bytes += say((shown, cursor) -> view.transaction(tx, shown, cursor), transaction, messages);
       index = next;
     }
     if (index < events.size() || !toTheEnd) {
@@ -296,12 +357,21 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
    * Says one transaction, in parts when its message would be very large; how many bytes that took.
    * An event may be small and what it shows large: only the message tells.
    */
-  private int say(Tx tx, List<E> transaction, List<R> messages) {
+  private int say(Teller<E, R> teller, List<E> transaction, List<R> messages) {
+    R whole = teller.message(transaction, cursor());
+    if (whole == null) {
+      return 0;
+    }
+    int bytes = whole.getSerializedSize();
+    if (bytes <= BYTES_AT_ONCE || transaction.size() == 1) {
+      messages.add(whole);
+      return bytes;
+    }
     List<List<E>> parts = new ArrayList<>();
-    int bytes = split(tx, transaction, parts);
+    split(teller, transaction, parts);
     for (int index = 0; index < parts.size(); index++) {
       boolean last = index == parts.size() - 1;
-      R message = view.transaction(tx, parts.get(index), last ? cursor() : "");
+      R message = teller.message(parts.get(index), last ? cursor() : "");
       messages.add(Objects.requireNonNull(message));
     }
     return bytes;
@@ -310,19 +380,18 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
   /**
    * Adds the parts that show something, each of one event or of about as much as is sent at once.
    */
-  private int split(Tx tx, List<E> events, List<List<E>> parts) {
-    R message = view.transaction(tx, events, "");
+  private void split(Teller<E, R> teller, List<E> events, List<List<E>> parts) {
+    R message = teller.message(events, "");
     if (message == null) {
-      return 0;
+      return;
     }
-    int bytes = message.getSerializedSize();
-    if (bytes <= BYTES_AT_ONCE || events.size() == 1) {
+    if (message.getSerializedSize() <= BYTES_AT_ONCE || events.size() == 1) {
       parts.add(events);
-      return bytes;
+      return;
     }
     int middle = events.size() / 2;
-    return split(tx, events.subList(0, middle), parts)
-        + split(tx, events.subList(middle, events.size()), parts);
+    split(teller, events.subList(0, middle), parts);
+    split(teller, events.subList(middle, events.size()), parts);
   }
 
   private void begin(Tx tx) {

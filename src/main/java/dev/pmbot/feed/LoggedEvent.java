@@ -21,4 +21,7 @@ public interface LoggedEvent {
 
   /** The thread that it is about. */
   @Nullable String threadId();
+
+  /** About how much memory it takes, in bytes. */
+  int size();
 }

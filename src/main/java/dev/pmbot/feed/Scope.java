@@ -25,6 +25,13 @@ public record Scope(@Nullable String workspaceId, List<String> runIds, List<Stri
     return !runIds.isEmpty() || !threadIds.isEmpty();
   }
 
+  /** Whether an event of a log that it follows is one of those that it follows. */
+  boolean includes(LoggedEvent event) {
+    return runIds.isEmpty() && threadIds.isEmpty()
+        || runIds.contains(String.valueOf(event.runId()))
+        || threadIds.contains(String.valueOf(event.threadId()));
+  }
+
   /** The same text for the same scope, whatever the order of ids. */
   String canonical() {
     return workspaceId + "|" + new TreeSet<>(runIds) + "|" + new TreeSet<>(threadIds);
