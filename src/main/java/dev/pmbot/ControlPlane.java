@@ -40,8 +40,11 @@ import dev.pmbot.run.Claims;
 import dev.pmbot.run.RunMapper;
 import dev.pmbot.run.RunService;
 import dev.pmbot.run.Runs;
+import dev.pmbot.server.Consistency;
+import dev.pmbot.server.ContradictionMapper;
 import dev.pmbot.server.ServerService;
 import dev.pmbot.store.Ids;
+import dev.pmbot.store.SqliteInspection;
 import dev.pmbot.store.SqliteStore;
 import dev.pmbot.store.Store;
 import dev.pmbot.store.StoreException;
@@ -139,12 +142,7 @@ public final class ControlPlane implements AutoCloseable {
         CompletableFuture.supplyAsync(
             () ->
                 new SqliteStore(
-                    directory.controlPlane().resolve("pmbot.sqlite3"),
-                    config.synchronous(),
-                    MAPPERS,
-                    ids,
-                    time,
-                    crashPoints));
+                    database(directory), config.synchronous(), MAPPERS, ids, time, crashPoints));
     final CompletableFuture<Fields> rules = CompletableFuture.supplyAsync(Fields::new);
     tokens = new Tokens(directory.tokens(), ids, time);
 
@@ -260,6 +258,37 @@ public final class ControlPlane implements AutoCloseable {
     } catch (CompletionException failure) {
       throw failure.getCause() instanceof StoreException problem ? problem : failure;
     }
+  }
+
+  /**
+   * What looks at a data directory whose server is stopped. The caller closes it.
+   *
+   * @throws dev.pmbot.files.DataDirectoryProblem when the directory is not ours, or a server has it
+   * @throws StoreException when the database cannot be opened by this program
+   */
+  public static Consistency consistency(Path dataDirectory, Time time) {
+    DataDirectory directory = DataDirectory.inspect(dataDirectory);
+    boolean opened = false;
+    try {
+      directory.useForNativeLibraries();
+      Consistency consistency =
+          new Consistency(
+              directory, new SqliteInspection(database(directory), inspectionMappers(), time));
+      opened = true;
+      return consistency;
+    } finally {
+      if (!opened) {
+        directory.close();
+      }
+    }
+  }
+
+  private static List<Class<?>> inspectionMappers() {
+    return List.of(AuditMapper.class, ArtifactMapper.class, ContradictionMapper.class);
+  }
+
+  private static Path database(DataDirectory directory) {
+    return directory.controlPlane().resolve("pmbot.sqlite3");
   }
 
   private static LargeReplies largeReplies(

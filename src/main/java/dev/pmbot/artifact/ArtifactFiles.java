@@ -29,8 +29,10 @@ public final class ArtifactFiles {
   /** One artifact, in bytes. */
   public static final long LARGEST = 16L << 30;
 
+  /** What the URI of a file in the folder of artifacts begins with. */
+  static final String ROOT = "artifacts/";
+
   private static final Logger log = LoggerFactory.getLogger(ArtifactFiles.class);
-  private static final String ROOT = "artifacts/";
 
   private final FileStore files;
   private final Store store;

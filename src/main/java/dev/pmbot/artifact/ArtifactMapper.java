@@ -26,6 +26,18 @@ public interface ArtifactMapper {
   @Select("SELECT * FROM artifacts WHERE run_id = #{runId} AND uri = #{uri}")
   @Nullable ArtifactRow findByUri(String runId, String uri);
 
+  /** Where artifacts stand and what their files hold, in the order of their ids. */
+  @Select(
+      """
+      SELECT artifact_id, run_id, uri, hash, size_bytes FROM artifacts
+      WHERE artifact_id > #{behind}
+      ORDER BY artifact_id LIMIT #{limit}
+      """)
+  List<Standing> standing(@Param("behind") String behind, @Param("limit") int limit);
+
+  /** What a row says of its file. */
+  record Standing(String artifactId, String runId, String uri, String hash, long sizeBytes) {}
+
   /** A run's artifacts, newest first. */
   @Select(
       """

@@ -16,6 +16,19 @@ public interface AuditMapper {
   @Select("SELECT workspace_id, seq, hash FROM audit_heads WHERE seq > 0 ORDER BY workspace_id")
   List<HeadRow> heads();
 
+  /** The tips of all chains behind a workspace, those without events too. */
+  @Select(
+      """
+      SELECT workspace_id, seq, hash FROM audit_heads
+      WHERE workspace_id > #{behind}
+      ORDER BY workspace_id LIMIT #{limit}
+      """)
+  List<HeadRow> headsBehind(String behind, int limit);
+
+  /** The next workspace that has events. */
+  @Select("SELECT min(workspace_id) FROM audit_events WHERE workspace_id > #{behind}")
+  @Nullable String withEventsBehind(String behind);
+
   /** Begins a chain. */
   @Insert(
       "INSERT INTO audit_heads (workspace_id, seq, hash) VALUES (#{workspaceId}, #{seq}, #{hash})")

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Walks a chain in short reads, from its beginning to where it ended when the walk began. */
@@ -19,9 +20,19 @@ public final class ChainVerifier {
     this.store = store;
   }
 
-  /** Walks a workspace's chain, which must exist. */
+  /** Walks a workspace's chain, which must exist, up to the first fault. */
   public CompletableFuture<Verification> verify(HeadRow head) {
-    return walk(new Walk(head));
+    return walk(new Walk(head, null));
+  }
+
+  /**
+   * Walks a workspace's chain, which must exist, to its end, whatever is wrong on the way.
+   *
+   * @param found told of each event that is wrong; what is wrong with the end is in the result
+   */
+  public CompletableFuture<Verification> verifyAll(
+      HeadRow head, Consumer<Verification.Fault> found) {
+    return walk(new Walk(head, found));
   }
 
   private CompletableFuture<Verification> walk(Walk walk) {
@@ -33,12 +44,14 @@ public final class ChainVerifier {
 
   private static final class Walk {
     private final HeadRow head;
+    private final @Nullable Consumer<Verification.Fault> found;
     private long seq;
     private long transaction;
     private byte[] previous = Chain.START;
 
-    Walk(HeadRow head) {
+    Walk(HeadRow head, @Nullable Consumer<Verification.Fault> found) {
       this.head = head;
+      this.found = found;
     }
 
     /** Verifies some more; what it found, once it is through or found a fault. */
@@ -51,7 +64,11 @@ public final class ChainVerifier {
         }
         String wrong = wrong(event);
         if (wrong != null) {
-          return Optional.of(fault(Math.min(event.seq(), seq + 1), wrong));
+          long at = Math.min(event.seq(), seq + 1);
+          if (found == null) {
+            return Optional.of(fault(at, wrong));
+          }
+          found.accept(new Verification.Fault(at, wrong));
         }
         seq = event.seq();
         transaction = event.txFirstSeq();

@@ -1,6 +1,9 @@
 package dev.pmbot.cli;
 
 import dev.pmbot.config.Config;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -10,9 +13,14 @@ import picocli.CommandLine.IVersionProvider;
     name = "pmbot",
     description = "The control plane that runs next to LangGraph agents.",
     mixinStandardHelpOptions = true,
-    versionProvider = Pmbot.Version.class,
-    subcommands = Serve.class)
+    synopsisSubcommandLabel = "COMMAND",
+    versionProvider = Pmbot.Version.class)
 public final class Pmbot {
+  private record Named(String name, Supplier<Callable<Integer>> command) {}
+
+  private static final List<Named> COMMANDS =
+      List.of(new Named("serve", Serve::new), new Named("fsck", Fsck::new));
+
   /** The program's version. */
   static final class Version implements IVersionProvider {
     @Override
@@ -25,8 +33,17 @@ public final class Pmbot {
 
   /** Carries out a command line; its exit code: 0 well, 1 failed, 2 used wrongly. */
   public static int run(String... arguments) {
-    return new CommandLine(new Pmbot())
-        .setCaseInsensitiveEnumValuesAllowed(true)
-        .execute(arguments);
+    CommandLine line = new CommandLine(new Pmbot());
+    String first = arguments.length == 0 ? "" : arguments[0];
+    // Reading what a command takes costs time, and a start has none to spare: the one that is named
+    // is read, or all of them for who must be told what there is.
+    boolean known = COMMANDS.stream().anyMatch(named -> named.name.equals(first));
+    for (Named named : COMMANDS) {
+      if (!known || named.name.equals(first)) {
+        line.addSubcommand(named.name, named.command.get());
+      }
+    }
+    line.setCaseInsensitiveEnumValuesAllowed(true);
+    return line.execute(arguments);
   }
 }

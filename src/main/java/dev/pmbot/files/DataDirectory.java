@@ -60,6 +60,31 @@ public final class DataDirectory implements AutoCloseable {
     }
   }
 
+  /**
+   * Opens a data directory to look at it: held as {@link #open} holds it, but nothing in it is
+   * made, narrowed or removed.
+   *
+   * @throws DataDirectoryProblem if it is not there or not ours, if another server holds it, or if
+   *     the system does not let us in
+   */
+  public static DataDirectory inspect(Path directory) {
+    try {
+      if (!Files.isDirectory(directory)) {
+        throw new DataDirectoryProblem("There is no data directory %s.".formatted(directory));
+      }
+      Path root = directory.toRealPath();
+      Path controlPlane = root.resolve(CONTROL_PLANE);
+      if (!Disk.isRealFolder(controlPlane)) {
+        throw new DataDirectoryProblem(
+            "%s is not a data directory of this server.".formatted(root));
+      }
+      return new DataDirectory(root, false, DirectoryLock.take(controlPlane.resolve("lock")));
+    } catch (IOException e) {
+      throw new DataDirectoryProblem(
+          "The data directory %s cannot be looked at: %s".formatted(directory, e), e);
+    }
+  }
+
   /** The directory itself, absolute and without links. */
   public Path root() {
     return root;

@@ -3,15 +3,19 @@ package dev.pmbot.files;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 
 /**
@@ -45,6 +49,17 @@ public final class FileStore {
     if (!Disk.isRealFolder(this.root.resolve(INCOMING))) {
       throw new NotDirectoryException(this.root.resolve(INCOMING).toString());
     }
+  }
+
+  private FileStore(Path root) {
+    this.root = root;
+    this.durable = false;
+    this.crash = CrashPoints.NONE;
+  }
+
+  /** The files below a root that are only to be looked at; there may be none, and no root. */
+  public static FileStore inspect(Path root) throws IOException {
+    return new FileStore(Files.exists(root) ? root.toRealPath() : root);
   }
 
   /** The root, without links. */
@@ -99,6 +114,47 @@ public final class FileStore {
     } catch (NoSuchFileException e) {
       return Optional.empty();
     }
+  }
+
+  /**
+   * How long a file is, in bytes; empty if there is no such file.
+   *
+   * @param uri its path below the root
+   * @throws NameProblem as {@link #open}
+   * @throws IOException if it cannot be looked at
+   */
+  public OptionalLong size(String uri) throws IOException {
+    Path file = resolve(uri);
+    return Disk.isRealFile(file) ? OptionalLong.of(Files.size(file)) : OptionalLong.empty();
+  }
+
+  /** Who is told what a walk meets. */
+  @FunctionalInterface
+  public interface Visitor {
+    /** Something that is no folder, by its path below the root. */
+    void met(String path) throws IOException;
+  }
+
+  /**
+   * Meets everything below the root that is no folder, what is unfinished too. Links are met, not
+   * followed. Takes as much memory as the folders are deep.
+   *
+   * @throws IOException what the visitor threw, or if a folder cannot be read
+   */
+  public void walk(Visitor visitor) throws IOException {
+    if (!Files.exists(root)) {
+      return;
+    }
+    Files.walkFileTree(
+        root,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            visitor.met(uri(file));
+            return FileVisitResult.CONTINUE;
+          }
+        });
   }
 
   /**

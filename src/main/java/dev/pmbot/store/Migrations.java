@@ -27,24 +27,9 @@ final class Migrations {
 
   static Facts migrate(Sqlite sqlite, Ids ids, Time time) {
     refuseForeign(sqlite);
-    Flyway flyway =
-        Flyway.configure()
-            .dataSource(sqlite.url(), "", "")
-            .locations("classpath:db/migration/common", "classpath:db/migration/sqlite")
-            .placeholders(SQLITE)
-            .ignoreMigrationPatterns(new String[0])
-            .load();
+    Flyway flyway = flyway(sqlite);
     MigrationInfoService known = flyway.info();
-    for (MigrationInfo migration : known.all()) {
-      if (migration.getState().isApplied() && !migration.getState().isResolved()) {
-        throw new StoreException(
-            StoreException.Kind.UNAVAILABLE,
-            "the database is newer than this program: it has migration "
-                + migration.getVersion()
-                + ", which this program does not know. Use the program that made it, or a newer one.",
-            null);
-      }
-    }
+    refuseNewer(known);
     String version;
     try {
       version = flyway.migrate().targetSchemaVersion;
@@ -58,6 +43,48 @@ final class Migrations {
       version = String.valueOf(known.current().getVersion()); // It was there already.
     }
     return new Facts(incarnation(sqlite, ids, time), version);
+  }
+
+  /** What stands in a database that must be at this program's schema already. Changes nothing. */
+  static Facts inspect(Sqlite sqlite) {
+    refuseForeign(sqlite);
+    MigrationInfoService known = flyway(sqlite).info();
+    refuseNewer(known);
+    if (known.current() == null || known.pending().length > 0) {
+      throw new StoreException(
+          StoreException.Kind.UNAVAILABLE,
+          "the database is older than this program: start `serve` once, which brings it up to date, or use the"
+              + " program that made it",
+          null);
+    }
+    try (Connection connection = sqlite.reader()) {
+      return new Facts(incarnation(connection), known.current().getVersion().getVersion());
+    } catch (SQLException failure) {
+      throw new StoreException(
+          StoreException.Kind.UNAVAILABLE, "the database's own facts cannot be read", failure);
+    }
+  }
+
+  private static Flyway flyway(Sqlite sqlite) {
+    return Flyway.configure()
+        .dataSource(sqlite.url(), "", "")
+        .locations("classpath:db/migration/common", "classpath:db/migration/sqlite")
+        .placeholders(SQLITE)
+        .ignoreMigrationPatterns(new String[0])
+        .load();
+  }
+
+  private static void refuseNewer(MigrationInfoService known) {
+    for (MigrationInfo migration : known.all()) {
+      if (migration.getState().isApplied() && !migration.getState().isResolved()) {
+        throw new StoreException(
+            StoreException.Kind.UNAVAILABLE,
+            "the database is newer than this program: it has migration "
+                + migration.getVersion()
+                + ", which this program does not know. Use the program that made it, or a newer one.",
+            null);
+      }
+    }
   }
 
   private static void refuseForeign(Sqlite sqlite) {
@@ -92,13 +119,17 @@ final class Migrations {
         insert.setLong(2, time.nowMicros());
         insert.execute();
       }
-      try (Statement statement = connection.createStatement();
-          ResultSet row = statement.executeQuery("SELECT incarnation FROM database_info")) {
-        return row.getString(1);
-      }
+      return incarnation(connection);
     } catch (SQLException failure) {
       throw new StoreException(
           StoreException.Kind.UNAVAILABLE, "the database's own facts cannot be read", failure);
+    }
+  }
+
+  private static String incarnation(Connection connection) throws SQLException {
+    try (Statement statement = connection.createStatement();
+        ResultSet row = statement.executeQuery("SELECT incarnation FROM database_info")) {
+      return row.getString(1);
     }
   }
 }
