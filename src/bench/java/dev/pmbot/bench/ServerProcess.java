@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import tools.jackson.databind.json.JsonMapper;
 
-/** A server in a process of its own, with a data directory of its own, as README starts it. */
+/** A server in a process of its own, as README starts it. */
 final class ServerProcess implements AutoCloseable {
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
@@ -29,8 +29,9 @@ final class ServerProcess implements AutoCloseable {
   private final String address;
   private final List<ManagedChannel> channels = new ArrayList<>();
 
-  ServerProcess(Path jar, String... options) throws IOException, InterruptedException {
-    directory = Files.createTempDirectory("pmbot-bench");
+  ServerProcess(Path jar, Path directory, String... options)
+      throws IOException, InterruptedException {
+    this.directory = directory;
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -44,8 +45,9 @@ final class ServerProcess implements AutoCloseable {
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
     builder.environment().put("XDG_RUNTIME_DIR", directory + "/runtime");
-    process = builder.start();
     Path discovery = directory.resolve("server.json");
+    Files.deleteIfExists(discovery);
+    process = builder.start();
     while (!Files.exists(discovery)) {
       if (!process.isAlive()) {
         throw new IOException("the server ended with exit code " + process.exitValue());
@@ -96,6 +98,15 @@ final class ServerProcess implements AutoCloseable {
     channels.forEach(ManagedChannel::shutdownNow);
     process.destroy();
     process.waitFor();
+  }
+
+  /** A new folder for a server's data. */
+  static Path newDirectory() throws IOException {
+    return Files.createTempDirectory("pmbot-bench");
+  }
+
+  /** Deletes a server's data. */
+  static void delete(Path directory) throws IOException {
     try (Stream<Path> files = Files.walk(directory)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(file);
