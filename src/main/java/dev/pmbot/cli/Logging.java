@@ -3,11 +3,13 @@ package dev.pmbot.cli;
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.LoggerContext;
-import ch.qos.logback.classic.encoder.PatternLayoutEncoder;
+import ch.qos.logback.classic.PatternLayout;
 import ch.qos.logback.classic.spi.Configurator;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.ConsoleAppender;
+import ch.qos.logback.core.encoder.LayoutWrappingEncoder;
 import ch.qos.logback.core.spi.ContextAwareBase;
+import dev.pmbot.json.Redaction;
 
 /**
  * What is logged, and how: found by Logback as a service. In code, for reading an XML file would be
@@ -22,9 +24,13 @@ public final class Logging extends ContextAwareBase implements Configurator {
     if (System.getProperty("logback.configurationFile") != null) {
       return ExecutionStatus.INVOKE_NEXT_IF_ANY;
     }
-    PatternLayoutEncoder encoder = new PatternLayoutEncoder();
+    PatternLayout layout = new RedactingLayout();
+    layout.setContext(context);
+    layout.setPattern(PATTERN);
+    layout.start();
+    LayoutWrappingEncoder<ILoggingEvent> encoder = new LayoutWrappingEncoder<>();
     encoder.setContext(context);
-    encoder.setPattern(PATTERN);
+    encoder.setLayout(layout);
     encoder.start();
     ConsoleAppender<ILoggingEvent> appender = new ConsoleAppender<>();
     appender.setContext(context);
@@ -38,5 +44,13 @@ public final class Logging extends ContextAwareBase implements Configurator {
     root.addAppender(appender);
     context.getLogger("dev.pmbot").setLevel(Level.INFO);
     return ExecutionStatus.DO_NOT_INVOKE_NEXT_IF_ANY;
+  }
+
+  /** Takes secrets out of the whole line, and of the stack trace below it. */
+  private static final class RedactingLayout extends PatternLayout {
+    @Override
+    public String doLayout(ILoggingEvent event) {
+      return Redaction.redactText(super.doLayout(event));
+    }
   }
 }
