@@ -135,7 +135,7 @@ public final class ControlPlane implements AutoCloseable {
       throws IOException {
     directory = DataDirectory.open(config.dataDirectory());
     directory.useForNativeLibraries();
-    Ids ids = new Ids();
+    Ids ids = new Ids(time);
     // Opening the database and reading the contract's rules take the longest; what needs neither is
     // made meanwhile.
     final CompletableFuture<Store> opening =

@@ -8,6 +8,7 @@ import com.google.rpc.ErrorInfo;
 import com.google.rpc.RetryInfo;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.StoreException;
+import dev.pmbot.store.SystemTime;
 import dev.pmbot.v1.Reason;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
@@ -21,7 +22,7 @@ public final class Statuses {
   private static final Logger log = LoggerFactory.getLogger(Statuses.class);
   private static final String DOMAIN = "pmbot";
   private static final String PREFIX = "REASON_";
-  private static final Ids INCIDENTS = new Ids();
+  private static final Ids INCIDENTS = new Ids(new SystemTime());
 
   private Statuses() {}
 

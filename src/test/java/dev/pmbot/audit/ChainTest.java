@@ -224,7 +224,7 @@ final class ChainTest {
             file,
             Synchronous.NORMAL,
             List.of(AuditMapper.class),
-            new Ids(),
+            new Ids(new TestTime()),
             new TestTime(),
             CrashPoints.NONE);
     try {

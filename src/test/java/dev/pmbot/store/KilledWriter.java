@@ -31,7 +31,7 @@ final class KilledWriter {
             Path.of(arguments[0]),
             Synchronous.NORMAL,
             List.of(SqlMapper.class),
-            new Ids(),
+            new Ids(new SystemTime()),
             new SystemTime(),
             halt);
     store

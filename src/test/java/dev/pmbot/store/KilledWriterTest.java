@@ -36,7 +36,7 @@ final class KilledWriterTest {
             file,
             Synchronous.NORMAL,
             List.of(SqlMapper.class),
-            new Ids(),
+            new Ids(new TestTime()),
             new TestTime(),
             CrashPoints.NONE);
     try {

@@ -126,7 +126,12 @@ final class SchemaTest {
   static void migrate() throws IOException, SQLException {
     Path file = folder.resolve("schema.sqlite3");
     new SqliteStore(
-            file, Synchronous.NORMAL, List.of(), new Ids(), new TestTime(), CrashPoints.NONE)
+            file,
+            Synchronous.NORMAL,
+            List.of(),
+            new Ids(new TestTime()),
+            new TestTime(),
+            CrashPoints.NONE)
         .close();
     sqliteConnection = DriverManager.getConnection("jdbc:sqlite:" + file);
     try (Statement statement = sqliteConnection.createStatement()) {

@@ -65,7 +65,12 @@ final class SqliteStoreTest {
 
   private static SqliteStore open(Path file, Synchronous synchronous, CrashPoints crashPoints) {
     return new SqliteStore(
-        file, synchronous, List.of(SqlMapper.class), new Ids(), new TestTime(), crashPoints);
+        file,
+        synchronous,
+        List.of(SqlMapper.class),
+        new Ids(new TestTime()),
+        new TestTime(),
+        crashPoints);
   }
 
   private static SqlMapper sql(Tx tx) {
