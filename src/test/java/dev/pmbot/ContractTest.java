@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
+import com.google.protobuf.Descriptors.Descriptor;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Duration;
 import com.google.protobuf.Message;
+import com.google.protobuf.Timestamp;
 import dev.pmbot.access.Roles;
 import dev.pmbot.kit.Await;
 import dev.pmbot.kit.Client;
@@ -1278,6 +1280,12 @@ final class ContractTest {
                     }));
   }
 
+  /** Messages that are wrong as a whole. */
+  private static final Map<Descriptor, Message> GARBAGE =
+      Map.of(
+          Duration.getDescriptor(), Duration.newBuilder().setSeconds(-1).build(),
+          Timestamp.getDescriptor(), Timestamp.newBuilder().setNanos(-1).build());
+
   /** A message in which every field that can be wrong is wrong. */
   private static Message garbage(Message prototype, String prefix, Set<String> wrong) {
     Message.Builder builder = prototype.newBuilderForType();
@@ -1297,8 +1305,8 @@ final class ContractTest {
                     : (Object) (-1L);
             case ENUM -> field.getEnumType().findValueByNumberCreatingIfUnknown(99);
             case MESSAGE ->
-                field.getMessageType().equals(Duration.getDescriptor())
-                    ? Duration.newBuilder().setSeconds(-1).build()
+                GARBAGE.containsKey(field.getMessageType())
+                    ? GARBAGE.get(field.getMessageType())
                     : garbage(
                         builder.newBuilderForField(field).buildPartial(),
                         path + (field.isRepeated() ? "[0]." : "."),
@@ -1315,7 +1323,7 @@ final class ContractTest {
       }
       boolean leaf =
           field.getJavaType() != FieldDescriptor.JavaType.MESSAGE
-              || field.getMessageType().equals(Duration.getDescriptor());
+              || GARBAGE.containsKey(field.getMessageType());
       if (leaf) {
         wrong.add(field.isRepeated() ? path + "[0]" : path);
       }

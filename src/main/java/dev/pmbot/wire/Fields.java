@@ -8,6 +8,7 @@ import com.google.protobuf.Descriptors.Descriptor;
 import com.google.protobuf.Descriptors.EnumValueDescriptor;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Message;
+import com.google.protobuf.Timestamp;
 import dev.pmbot.json.JsonProblem;
 import dev.pmbot.json.JsonText;
 import java.util.ArrayList;
@@ -19,12 +20,17 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * The rules that a message must keep: those that stand in the contract, no NUL in any text, and
- * JSON in every field whose name ends in {@code _json}. All violations are found at once.
+ * The rules that a message must keep: those that stand in the contract, no NUL in any text, JSON in
+ * every field whose name ends in {@code _json}, and times that are some. All violations are found
+ * at once.
  */
 public final class Fields {
   /** Any field that holds JSON, in bytes. */
   public static final int LARGEST_JSON = 1 << 20;
+
+  // 0001-01-01T00:00:00Z and the second after 9999-12-31T23:59:59Z, as Timestamp's own rules say.
+  private static final long FIRST_SECOND = -62_135_596_800L;
+  private static final long SECOND_BEHIND_LAST = 253_402_300_800L;
 
   private static final Pattern ID_RULE = Pattern.compile("\\^\\(?([a-z]+)_\\[0-9a-f]\\{32}.*");
   private static final Pattern ID = Pattern.compile("([a-z]+)_[0-9a-f]{32}");
@@ -130,7 +136,9 @@ public final class Fields {
   }
 
   private void check(FieldDescriptor field, Object value, String path, List<Violation> violations) {
-    if (value instanceof Message nested) {
+    if (value instanceof Timestamp time) {
+      checkTime(time, path, violations);
+    } else if (value instanceof Message nested) {
       walk(nested, path + ".", violations);
     } else if (value instanceof String text) {
       if (field.getName().endsWith("_json")) {
@@ -140,6 +148,17 @@ public final class Fields {
       } else if (text.indexOf('\0') >= 0) {
         violations.add(new Violation(path, "holds a NUL character, which no text may"));
       }
+    }
+  }
+
+  private static void checkTime(Timestamp time, String path, List<Violation> violations) {
+    if (time.getSeconds() < FIRST_SECOND
+        || time.getSeconds() >= SECOND_BEHIND_LAST
+        || time.getNanos() < 0
+        || time.getNanos() > 999_999_999) {
+      violations.add(
+          new Violation(
+              path, "is no time: seconds of the years 1 to 9999, and nanos of 0 to 999,999,999"));
     }
   }
 

@@ -18,6 +18,9 @@ import org.jspecify.annotations.Nullable;
 public final class Paging {
   private static final int DEFAULT_SIZE = 50;
   private static final int LARGEST_PAGE_BYTES = 1 << 20;
+  // What a filter asks may be in no index; a page then ends by what it looked at, full or not.
+  private static final int MOST_LOOKED_AT = 5_000;
+  private static final int MOST_LOOKED_AT_ONCE = 1_000;
   // Rows may be a mebibyte each: they are fetched a few at a time, and a page ends by its bytes
   // too.
   private static final int ROWS_AT_ONCE = 25;
@@ -35,6 +38,30 @@ public final class Paging {
     List<T> behind(@Nullable String key, int limit);
   }
 
+  /** Looks at rows in the list's order, behind a key or from the start, at most so many. */
+  @FunctionalInterface
+  public interface Look {
+    /** What it saw: every row of the index that serves the filter, those that match and others. */
+    List<Looked> behind(@Nullable String key, int limit);
+  }
+
+  /** What a request asks for beside its query: how much, and behind which key. */
+  @SuppressWarnings("ArrayRecordComponent") // Handed on, never compared.
+  private record Place(byte[] query, int size, @Nullable String key) {
+    static Place of(Message request) {
+      FieldDescriptor sizeField = request.getDescriptorForType().findFieldByName("page_size");
+      FieldDescriptor tokenField = request.getDescriptorForType().findFieldByName("page_token");
+      int requested = (Integer) request.getField(sizeField);
+      byte[] query =
+          Paging.query(request.toBuilder().clearField(sizeField).clearField(tokenField).build());
+      String token = (String) request.getField(tokenField);
+      return new Place(
+          query,
+          requested == 0 ? DEFAULT_SIZE : requested,
+          token.isEmpty() ? null : Paging.key(query, token));
+    }
+  }
+
   /**
    * The page that a request asks for by its fields {@code page_size} and {@code page_token}; all
    * its other fields are the query.
@@ -43,20 +70,15 @@ public final class Paging {
    */
   public static <T, P extends Message> Page<P> page(
       Message request, Fetch<T> fetch, Function<T, String> keyOf, Function<T, P> toProto) {
-    FieldDescriptor sizeField = request.getDescriptorForType().findFieldByName("page_size");
-    FieldDescriptor tokenField = request.getDescriptorForType().findFieldByName("page_token");
-    int requested = (Integer) request.getField(sizeField);
-    int size = requested == 0 ? DEFAULT_SIZE : requested;
-    byte[] query = query(request.toBuilder().clearField(sizeField).clearField(tokenField).build());
-    String token = (String) request.getField(tokenField);
-    String key = token.isEmpty() ? null : key(query, token);
+    Place place = Place.of(request);
+    String key = place.key;
     List<P> items = new ArrayList<>();
     long bytes = 0;
     while (true) {
       List<T> rows = fetch.behind(key, ROWS_AT_ONCE);
       for (T row : rows) {
-        if (items.size() == size || bytes >= LARGEST_PAGE_BYTES) {
-          return new Page<>(items, token(query, String.valueOf(key)));
+        if (items.size() == place.size || bytes >= LARGEST_PAGE_BYTES) {
+          return new Page<>(items, token(place.query, String.valueOf(key)));
         }
         P item = toProto.apply(row);
         items.add(item);
@@ -67,6 +89,46 @@ public final class Paging {
         return new Page<>(items, "");
       }
     }
+  }
+
+  /**
+   * The page of a list whose filter no index serves whole. It looks at the rows of the index that
+   * narrows most and shows those that match. When it has looked at 5,000 it ends, with the token
+   * that goes on behind the last of them: a page may hold fewer than asked for, even none, and only
+   * an empty token is the end.
+   *
+   * @param rowOf the row with a key that was looked at
+   * @throws Problem INVALID_PAGE_TOKEN
+   */
+  public static <T, P extends Message> Page<P> filtered(
+      Message request, Look look, Function<String, T> rowOf, Function<T, P> toProto) {
+    Place place = Place.of(request);
+    String key = place.key;
+    List<P> items = new ArrayList<>();
+    long bytes = 0;
+    int looked = 0;
+    int atOnce = place.size + 1;
+    while (looked < MOST_LOOKED_AT) {
+      int limit = Math.min(atOnce, MOST_LOOKED_AT - looked);
+      List<Looked> rows = look.behind(key, limit);
+      for (Looked row : rows) {
+        if (row.matches()) {
+          if (items.size() == place.size || bytes >= LARGEST_PAGE_BYTES) {
+            return new Page<>(items, token(place.query, String.valueOf(key)));
+          }
+          P item = toProto.apply(rowOf.apply(row.key()));
+          items.add(item);
+          bytes += item.getSerializedSize();
+        }
+        key = row.key();
+      }
+      if (rows.size() < limit) {
+        return new Page<>(items, "");
+      }
+      looked += limit;
+      atOnce = Math.min(2 * atOnce, MOST_LOOKED_AT_ONCE);
+    }
+    return new Page<>(items, token(place.query, String.valueOf(key)));
   }
 
   /** Two methods may be asked in the same bytes; the type's name tells them apart. */

@@ -19,6 +19,14 @@ public final class ProtoTime {
         .build();
   }
 
+  /**
+   * The first microsecond that is not before a time, which must be one that {@link Fields} lets
+   * pass.
+   */
+  static long microsFrom(Timestamp time) {
+    return time.getSeconds() * MICROS + (time.getNanos() + 999) / 1_000;
+  }
+
   /** A time for people, in ISO 8601. */
   public static String text(long micros) {
     return Instant.EPOCH.plus(micros, ChronoUnit.MICROS).toString();
