@@ -156,7 +156,7 @@ public final class ControlPlane implements AutoCloseable {
     Interrupts interrupts = new Interrupts(workspaces, runs, approvals, audit, ids, seal);
     Artifacts artifacts = new Artifacts(runs, audit, ids);
     Changesets changesets =
-        new Changesets(repos, runs, approvals, audit, ids, seal, artifacts::hashOf);
+        new Changesets(workspaces, repos, runs, approvals, audit, ids, seal, artifacts::hashOf);
     Inbox inbox = new Inbox(workspaces, approvals, interrupts);
     FileStore artifactFolder =
         new FileStore(directory.artifacts(), config.synchronous() == Synchronous.FULL, crashPoints);

@@ -1,5 +1,6 @@
 package dev.pmbot.changeset;
 
+import dev.pmbot.wire.Looked;
 import java.util.List;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Param;
@@ -11,10 +12,10 @@ public interface ChangesetMapper {
   /** Adds a changeset. */
   @Insert(
       """
-      INSERT INTO changeset_bundles (changeset_id, run_id, repo_id, bundle_json, status, created_at, updated_at,
-        applied_commit_sha, version)
-      VALUES (#{changesetId}, #{runId}, #{repoId}, #{bundleJson}, #{status}, #{createdAt}, #{updatedAt},
-        #{appliedCommitSha}, #{version})
+      INSERT INTO changeset_bundles (changeset_id, workspace_id, run_id, repo_id, bundle_json, status, created_at,
+        updated_at, applied_commit_sha, version)
+      VALUES (#{changesetId}, #{workspaceId}, #{runId}, #{repoId}, #{bundleJson}, #{status}, #{createdAt},
+        #{updatedAt}, #{appliedCommitSha}, #{version})
       """)
   void insert(ChangesetRow row);
 
@@ -42,24 +43,33 @@ public interface ChangesetMapper {
       @Param("commit") @Nullable String commit,
       @Param("now") long now);
 
-  /** Changesets, newest first. */
+  /**
+   * Looks at changesets between two ids, newest first: from the index that narrows a query most,
+   * and at what else it asks in each row.
+   */
   @Select(
       """
       <script>
-      SELECT * FROM changeset_bundles
-      <where>
-        <if test="runId != null">AND run_id = #{runId}</if>
-        <if test="repoId != null">AND repo_id = #{repoId}</if>
-        <if test="status != null">AND status = #{status}</if>
-        <if test="behind != null">AND changeset_id &lt; #{behind}</if>
-      </where>
+      SELECT changeset_id AS key,
+        (created_at &gt;= #{query.created.after} AND created_at &lt; #{query.created.before}
+        <if test="query.repoId != null">AND repo_id = #{query.repoId}</if>
+        <if test="query.status != null">AND status = #{query.status}</if>) AS matches
+      FROM changeset_bundles
+      WHERE
+        <choose>
+          <when test="query.runId != null">run_id = #{query.runId}</when>
+          <when test="query.repoId != null">repo_id = #{query.repoId}</when>
+          <when test="query.workspaceId != null">workspace_id = #{query.workspaceId}</when>
+          <otherwise>1 = 1</otherwise>
+        </choose>
+        <if test="query.runId == null and query.status != null">AND status = #{query.status}</if>
+        AND changeset_id &gt;= #{lowest} AND changeset_id &lt; #{bound}
       ORDER BY changeset_id DESC LIMIT #{limit}
       </script>
       """)
-  List<ChangesetRow> list(
-      @Param("runId") @Nullable String runId,
-      @Param("repoId") @Nullable String repoId,
-      @Param("status") @Nullable ChangesetStatus status,
-      @Param("behind") @Nullable String behind,
+  List<Looked> look(
+      @Param("query") ChangesetQuery query,
+      @Param("lowest") String lowest,
+      @Param("bound") String bound,
       @Param("limit") int limit);
 }

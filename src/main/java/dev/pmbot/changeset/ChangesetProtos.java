@@ -1,9 +1,11 @@
 package dev.pmbot.changeset;
 
 import dev.pmbot.v1.Changeset;
+import dev.pmbot.v1.ChangesetFilter;
+import dev.pmbot.wire.Created;
 import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
-import org.jspecify.annotations.Nullable;
 
 /** Changesets as messages. */
 final class ChangesetProtos {
@@ -11,13 +13,19 @@ final class ChangesetProtos {
 
   private ChangesetProtos() {}
 
-  static @Nullable ChangesetStatus fromProto(dev.pmbot.v1.ChangesetStatus status) {
-    return ProtoEnums.fromProto(ChangesetStatus.class, STATUS, status);
+  static ChangesetQuery fromProto(ChangesetFilter filter) {
+    return new ChangesetQuery(
+        ProtoText.fromProto(filter.getWorkspaceId()),
+        ProtoText.fromProto(filter.getRepoId()),
+        ProtoText.fromProto(filter.getRunId()),
+        ProtoEnums.fromProto(ChangesetStatus.class, STATUS, filter.getStatus()),
+        Created.of(filter));
   }
 
   static Changeset toProto(ChangesetRow row) {
     return Changeset.newBuilder()
         .setChangesetId(row.changesetId())
+        .setWorkspaceId(row.workspaceId())
         .setRunId(row.runId())
         .setRepoId(row.repoId())
         .setBundleJson(row.bundleJson())

@@ -5,6 +5,7 @@ import org.jspecify.annotations.Nullable;
 /** A proposed mutation of a repo. */
 public record ChangesetRow(
     String changesetId,
+    String workspaceId,
     String runId,
     String repoId,
     String bundleJson,

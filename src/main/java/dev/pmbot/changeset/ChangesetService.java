@@ -59,17 +59,16 @@ public final class ChangesetService extends ChangesetServiceGrpc.ChangesetServic
   @Override
   public void listChangesets(
       ListChangesetsRequest request, StreamObserver<ListChangesetsResponse> observer) {
-    String runId = request.getFilter().getRunId();
-    String repoId = request.getFilter().getRepoId();
-    ChangesetStatus status = ChangesetProtos.fromProto(request.getFilter().getStatus());
+    ChangesetQuery query = ChangesetProtos.fromProto(request.getFilter());
     calls.read(
         observer,
         tx -> {
+          changesets.admit(tx, query);
           Paging.Page<Changeset> page =
-              Paging.page(
+              Paging.filtered(
                   request,
-                  (behind, limit) -> changesets.list(tx, runId, repoId, status, behind, limit),
-                  ChangesetRow::changesetId,
+                  (behind, limit) -> changesets.look(tx, query, behind, limit),
+                  changesetId -> changesets.get(tx, changesetId),
                   ChangesetProtos::toProto);
           return ListChangesetsResponse.newBuilder()
               .addAllChangesets(page.items())

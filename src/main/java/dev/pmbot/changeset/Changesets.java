@@ -15,8 +15,11 @@ import dev.pmbot.run.RunStatus;
 import dev.pmbot.run.Runs;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Created;
+import dev.pmbot.wire.Looked;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.ProtoText;
+import dev.pmbot.workspace.Workspaces;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,6 +29,9 @@ import tools.jackson.databind.util.RawValue;
 
 /** Proposed mutations of repos. */
 public final class Changesets {
+  private static final String PREFIX = "cs";
+
+  private final Workspaces workspaces;
   private final Repos repos;
   private final Runs runs;
   private final Approvals approvals;
@@ -49,6 +55,7 @@ public final class Changesets {
 
   /** With the runs that propose, the approvals that gate, the log, and the patches. */
   public Changesets(
+      Workspaces workspaces,
       Repos repos,
       Runs runs,
       Approvals approvals,
@@ -56,6 +63,7 @@ public final class Changesets {
       Ids ids,
       PayloadSeal seal,
       Patches patches) {
+    this.workspaces = workspaces;
     this.repos = repos;
     this.runs = runs;
     this.approvals = approvals;
@@ -86,7 +94,8 @@ public final class Changesets {
     }
     ChangesetRow row =
         new ChangesetRow(
-            ids.next("cs"),
+            ids.next(PREFIX),
+            run.workspaceId(),
             runId,
             run.repoId(),
             bundleJson,
@@ -157,22 +166,29 @@ public final class Changesets {
     return row;
   }
 
-  /** Changesets of a repo, of a run, or in a status, newest first; an empty id names none. */
-  List<ChangesetRow> list(
-      Tx tx,
-      String runId,
-      String repoId,
-      @Nullable ChangesetStatus status,
-      @Nullable String behind,
-      int limit) {
-    if (!runId.isEmpty()) {
-      runs.get(tx, runId);
+  /**
+   * Refuses a query that names what does not exist, or what is of another workspace than it names.
+   *
+   * @throws Problem NOT_FOUND
+   */
+  void admit(Tx tx, ChangesetQuery query) {
+    String workspaceId = ProtoText.toProto(query.workspaceId());
+    if (!workspaceId.isEmpty()) {
+      workspaces.get(tx, workspaceId);
     }
-    if (!repoId.isEmpty()) {
-      repos.get(tx, repoId);
+    if (query.runId() != null) {
+      runs.get(tx, query.runId(), workspaceId);
     }
+    if (query.repoId() != null) {
+      repos.get(tx, query.repoId(), workspaceId);
+    }
+  }
+
+  /** Looks at the next changesets behind an id, newest first. */
+  List<Looked> look(Tx tx, ChangesetQuery query, @Nullable String behind, int limit) {
+    Created created = query.created();
     return tx.mapper(ChangesetMapper.class)
-        .list(ProtoText.fromProto(runId), ProtoText.fromProto(repoId), status, behind, limit);
+        .look(query, created.lowestId(PREFIX), created.idBound(PREFIX, behind), limit);
   }
 
   private static Event event(RunRow run, ChangesetRow row, String type) {

@@ -59,6 +59,15 @@ public final class Repos {
     return row;
   }
 
+  /** The repo with an id, of a workspace if one is named: another workspace's is not found. */
+  public RepoRow get(Tx tx, String repoId, String workspaceId) {
+    RepoRow row = get(tx, repoId);
+    if (!workspaceId.isEmpty() && !row.workspaceId().equals(workspaceId)) {
+      throw Problem.notFound("repo", repoId);
+    }
+    return row;
+  }
+
   /** A workspace's repos, newest first. */
   public List<RepoRow> list(Tx tx, String workspaceId, @Nullable String behind, int limit) {
     workspaces.get(tx, workspaceId);

@@ -3,6 +3,9 @@ package dev.pmbot.changeset;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.protobuf.Timestamp;
+import com.google.protobuf.util.Durations;
+import com.google.protobuf.util.Timestamps;
 import dev.pmbot.artifact.Uploads;
 import dev.pmbot.kit.Failures;
 import dev.pmbot.kit.Scenario;
@@ -16,6 +19,7 @@ import dev.pmbot.v1.ChangesetStatus;
 import dev.pmbot.v1.GetApprovalRequest;
 import dev.pmbot.v1.GetChangesetRequest;
 import dev.pmbot.v1.ListChangesetsRequest;
+import dev.pmbot.v1.ListChangesetsResponse;
 import dev.pmbot.v1.MarkChangesetAppliedRequest;
 import dev.pmbot.v1.ProposeChangesetRequest;
 import dev.pmbot.v1.ProposeChangesetResponse;
@@ -24,6 +28,10 @@ import dev.pmbot.v1.Repo;
 import dev.pmbot.v1.Risk;
 import dev.pmbot.v1.Workspace;
 import dev.pmbot.wire.Principal.Role;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -213,7 +221,7 @@ final class ChangesetTest {
         Map.of("id", changeset.getChangesetId(), "state", "proposed", "allowed", "approved"),
         refusal.metadata());
     assertEquals(changeset, read(changeset));
-    server.time().advance(java.time.Duration.ofSeconds(1));
+    server.time().advance(Duration.ofSeconds(1));
     scenario.approve(proposed.getApproval());
     Changeset approved = read(changeset);
     assertEquals(ChangesetStatus.CHANGESET_STATUS_APPROVED, approved.getStatus());
@@ -273,7 +281,7 @@ final class ChangesetTest {
     ProposeChangesetResponse proposed = propose();
     scenario.approve(proposed.getApproval());
     Changeset applied = applied(proposed.getChangeset(), COMMIT);
-    server.time().advance(java.time.Duration.ofSeconds(1));
+    server.time().advance(Duration.ofSeconds(1));
     assertEquals(applied, applied(applied, COMMIT));
     Failures.Refusal refusal =
         Failures.of(Reason.REASON_WRONG_STATE, () -> applied(applied, OTHER_COMMIT));
@@ -305,24 +313,188 @@ final class ChangesetTest {
     assertEquals(ids(), list(byRun.toBuilder().setRepoId(otherRepo.run().getRepoId()).build()));
   }
 
+  @Test
+  void filtersMayBeCombinedFreely() {
+    Workspace otherWorkspace = scenario.workspace();
+    Scenario.Held elsewhere = scenario.running(scenario.repo(otherWorkspace));
+    Scenario.Held sameRepo = scenario.running(repo);
+    List<ProposeChangesetResponse> all = new ArrayList<>();
+    List<Timestamp> times = new ArrayList<>();
+    for (int round = 0; round < 4; round++) {
+      for (Scenario.Held by : List.of(held, sameRepo, elsewhere)) {
+        ProposeChangesetResponse proposed = Proposals.propose(server, scenario, by);
+        if (round % 2 == 1) {
+          scenario.approve(proposed.getApproval());
+        }
+        all.add(0, proposed);
+        times.add(proposed.getChangeset().getCreatedAt());
+        server.time().stepWall(Duration.ofMinutes(7));
+      }
+    }
+    List<Changeset> standing = all.stream().map(one -> read(one.getChangeset())).toList();
+    List<Timestamp> bounds = List.of(times.get(0), times.get(5), times.get(11));
+    int filters = 0;
+    for (String workspaceId : List.of("", workspace.getWorkspaceId())) {
+      for (String repoId : List.of("", repo.getRepoId())) {
+        for (String runId : List.of("", held.runId())) {
+          for (int status = 0; status <= 2; status++) {
+            for (Timestamp after : bounds) {
+              for (Timestamp before : bounds) {
+                ChangesetFilter filter =
+                    ChangesetFilter.newBuilder()
+                        .setWorkspaceId(workspaceId)
+                        .setRepoId(repoId)
+                        .setRunId(runId)
+                        .setStatusValue(status)
+                        .setCreatedAfter(after)
+                        .setCreatedBefore(before)
+                        .build();
+                if (workspaceId.isEmpty() && repoId.isEmpty() && runId.isEmpty() && status == 0) {
+                  continue;
+                }
+                assertEquals(
+                    standing.stream()
+                        .filter(one -> takes(filter, one))
+                        .map(Changeset::getChangesetId)
+                        .toList(),
+                    list(filter),
+                    filter::toString);
+                filters++;
+              }
+            }
+          }
+        }
+      }
+    }
+    assertEquals(23 * 9, filters);
+  }
+
+  private static boolean takes(ChangesetFilter filter, Changeset one) {
+    return (filter.getWorkspaceId().isEmpty()
+            || filter.getWorkspaceId().equals(one.getWorkspaceId()))
+        && (filter.getRepoId().isEmpty() || filter.getRepoId().equals(one.getRepoId()))
+        && (filter.getRunId().isEmpty() || filter.getRunId().equals(one.getRunId()))
+        && (filter.getStatusValue() == 0 || filter.getStatus() == one.getStatus())
+        && Timestamps.compare(one.getCreatedAt(), filter.getCreatedAfter()) >= 0
+        && Timestamps.compare(one.getCreatedAt(), filter.getCreatedBefore()) < 0;
+  }
+
+  @Test
+  void aTimeIsTakenToTheMicrosecond() {
+    ProposeChangesetResponse proposed = propose();
+    Timestamp at = proposed.getChangeset().getCreatedAt();
+    ChangesetFilter.Builder filter = ChangesetFilter.newBuilder().setRunId(held.runId());
+    assertEquals(ids(proposed), list(filter.setCreatedAfter(at).build()));
+    assertEquals(
+        ids(), list(filter.setCreatedAfter(Timestamps.add(at, Durations.fromNanos(1))).build()));
+    filter.clearCreatedAfter();
+    assertEquals(ids(), list(filter.setCreatedBefore(at).build()));
+    assertEquals(
+        ids(proposed),
+        list(filter.setCreatedBefore(Timestamps.add(at, Durations.fromNanos(1))).build()));
+  }
+
+  @Test
+  void aTimeThatIsNoneIsToldWithWhateverElseIsWrong() {
+    ChangesetFilter filter =
+        ChangesetFilter.newBuilder()
+            .setRunId("run_1")
+            .setCreatedAfter(Timestamp.newBuilder().setSeconds(Long.MAX_VALUE))
+            .setCreatedBefore(Timestamp.newBuilder().setNanos(-1))
+            .build();
+    Failures.Refusal refusal = Failures.of(Reason.REASON_INVALID_FIELDS, () -> list(filter));
+    assertEquals(
+        Set.of("filter.run_id", "filter.created_after", "filter.created_before"),
+        refusal.violations().keySet());
+  }
+
+  @Test
+  void whatIsOfAnotherWorkspaceIsNotFoundInThisOne() {
+    String other = scenario.workspace().getWorkspaceId();
+    for (ChangesetFilter named :
+        List.of(
+            ChangesetFilter.newBuilder().setRepoId(repo.getRepoId()).build(),
+            ChangesetFilter.newBuilder().setRunId(held.runId()).build())) {
+      Failures.of(
+          Reason.REASON_NOT_FOUND, () -> list(named.toBuilder().setWorkspaceId(other).build()));
+    }
+  }
+
+  @Test
+  void aTokenGoesOnOnlyWithAllOfItsFilter() {
+    propose();
+    propose();
+    ChangesetFilter filter = ChangesetFilter.newBuilder().setRunId(held.runId()).build();
+    String token = page(filter, 1, "").getNextPageToken();
+    Timestamp time = Timestamp.newBuilder().setSeconds(1).build();
+    for (ChangesetFilter other :
+        List.of(
+            filter.toBuilder().setRepoId(repo.getRepoId()).build(),
+            filter.toBuilder().setWorkspaceId(workspace.getWorkspaceId()).build(),
+            filter.toBuilder().setStatusValue(1).build(),
+            filter.toBuilder().setCreatedAfter(time).build(),
+            filter.toBuilder().setCreatedBefore(time).build())) {
+      Failures.of(Reason.REASON_INVALID_PAGE_TOKEN, () -> page(other, 1, token));
+    }
+    assertEquals(1, page(filter, 1, token).getChangesetsCount());
+  }
+
+  @Test
+  void aPageEndsWhenItHasLookedAtEnoughAndTheNextGoesOn() {
+    ProposeChangesetResponse oldest = propose();
+    scenario.approve(oldest.getApproval());
+    server.restart(
+        data -> {
+          try (Connection connection =
+                  DriverManager.getConnection(
+                      "jdbc:sqlite:" + data.resolve("control_plane/pmbot.sqlite3"));
+              Statement statement = connection.createStatement()) {
+            statement.execute(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)"
+                    + " INSERT INTO changeset_bundles SELECT 'cs_f' || printf('%031d', n.i), run_id,"
+                    + " repo_id, '{}', 'proposed', created_at, updated_at, NULL, 1, workspace_id"
+                    + " FROM n, changeset_bundles");
+          }
+        });
+    ChangesetFilter filter =
+        ChangesetFilter.newBuilder()
+            .setRunId(held.runId())
+            .setStatus(ChangesetStatus.CHANGESET_STATUS_APPROVED)
+            .build();
+    List<Integer> counts = new ArrayList<>();
+    List<String> found = new ArrayList<>();
+    String token = "";
+    do {
+      ListChangesetsResponse page = page(filter, 3, token);
+      counts.add(page.getChangesetsCount());
+      page.getChangesetsList().forEach(one -> found.add(one.getChangesetId()));
+      token = page.getNextPageToken();
+    } while (!token.isEmpty());
+    assertEquals(List.of(0, 0, 1), counts);
+    assertEquals(ids(oldest), found);
+  }
+
   private static List<String> ids(ProposeChangesetResponse... proposed) {
     return Arrays.stream(proposed).map(one -> one.getChangeset().getChangesetId()).toList();
+  }
+
+  private ListChangesetsResponse page(ChangesetFilter filter, int size, String token) {
+    return server
+        .as(Role.READER)
+        .changesets()
+        .listChangesets(
+            ListChangesetsRequest.newBuilder()
+                .setFilter(filter)
+                .setPageSize(size)
+                .setPageToken(token)
+                .build());
   }
 
   private List<String> list(ChangesetFilter filter) {
     List<String> found = new ArrayList<>();
     String token = "";
     do {
-      var page =
-          server
-              .as(Role.READER)
-              .changesets()
-              .listChangesets(
-                  ListChangesetsRequest.newBuilder()
-                      .setFilter(filter)
-                      .setPageSize(1)
-                      .setPageToken(token)
-                      .build());
+      ListChangesetsResponse page = page(filter, 1, token);
       page.getChangesetsList().forEach(one -> found.add(one.getChangesetId()));
       token = page.getNextPageToken();
     } while (!token.isEmpty());
@@ -330,13 +502,16 @@ final class ChangesetTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"repo", "run"})
+  @ValueSource(strings = {"repo", "run", "ws"})
   void whatDoesNotExistHasNoList(String kind) {
     String nothing = kind + "_" + "0".repeat(32);
     ChangesetFilter.Builder filter = ChangesetFilter.newBuilder();
-    ChangesetFilter named =
-        kind.equals("repo") ? filter.setRepoId(nothing).build() : filter.setRunId(nothing).build();
-    Failures.Refusal refusal = Failures.of(Reason.REASON_NOT_FOUND, () -> list(named));
+    switch (kind) {
+      case "repo" -> filter.setRepoId(nothing);
+      case "run" -> filter.setRunId(nothing);
+      default -> filter.setWorkspaceId(nothing);
+    }
+    Failures.Refusal refusal = Failures.of(Reason.REASON_NOT_FOUND, () -> list(filter.build()));
     assertEquals(Map.of("id", nothing), refusal.metadata());
   }
 }
