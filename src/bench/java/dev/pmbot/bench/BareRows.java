@@ -1,6 +1,7 @@
 package dev.pmbot.bench;
 
 import dev.pmbot.store.Ids;
+import dev.pmbot.store.SystemTime;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -22,7 +23,7 @@ final class BareRows implements AutoCloseable {
   private static final long DAY_MICROS = 86_400_000_000L;
   private static final int LONG_AGO_DAYS = 30;
 
-  private final Ids ids = new Ids();
+  private final Ids ids = new Ids(new SystemTime());
   private final Connection connection;
   private final Statement plain;
   private final PreparedStatement run;
