@@ -179,8 +179,10 @@ final class GroupCommitWriter implements AutoCloseable {
       unit.runCommitted();
     }
     crashPoints.reached("commit.after");
+    // With nobody waiting, handing one answer to another thread would only take time.
+    Executor answering = group.size() == 1 && queue.isEmpty() ? Runnable::run : replies;
     for (Unit<?> unit : group) {
-      unit.answer(replies);
+      unit.answer(answering);
     }
   }
 
