@@ -55,7 +55,6 @@ import dev.pmbot.v1.Artifact;
 import dev.pmbot.v1.Changeset;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.Run;
-import dev.pmbot.v1.Workspace;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.ErrorsInterceptor;
 import dev.pmbot.wire.Fields;
@@ -188,8 +187,7 @@ public final class ControlPlane implements AutoCloseable {
     denials = new Denials(store, audit, timer);
     ArtifactFiles artifactFiles = new ArtifactFiles(artifactFolder, store, artifacts, fileThreads);
     Calls calls =
-        new Calls(
-            store, largeReplies(workspaces, runs, approvals, interrupts, artifacts, changesets));
+        new Calls(store, largeReplies(runs, approvals, interrupts, artifacts, changesets));
     store
         .write(
             Principal.SYSTEM,
@@ -291,19 +289,14 @@ public final class ControlPlane implements AutoCloseable {
     return directory.controlPlane().resolve("pmbot.sqlite3");
   }
 
+  /** Large texts that never change; a workspace's settings do, and are kept with the reply. */
   private static LargeReplies largeReplies(
-      Workspaces workspaces,
       Runs runs,
       Approvals approvals,
       Interrupts interrupts,
       Artifacts artifacts,
       Changesets changesets) {
     return new LargeReplies()
-        .elsewhere(
-            Workspace.getDescriptor(),
-            "workspace_id",
-            "settings_json",
-            (tx, id) -> workspaces.get(tx, id).settingsJson())
         .elsewhere(
             Run.getDescriptor(),
             "run_id",

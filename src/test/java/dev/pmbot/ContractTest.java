@@ -74,6 +74,8 @@ import dev.pmbot.v1.Run;
 import dev.pmbot.v1.StartRunRequest;
 import dev.pmbot.v1.StreamInboxRequest;
 import dev.pmbot.v1.TailEventsRequest;
+import dev.pmbot.v1.UpdateRepoRequest;
+import dev.pmbot.v1.UpdateWorkspaceRequest;
 import dev.pmbot.v1.UploadArtifactRequest;
 import dev.pmbot.v1.VerifyChainRequest;
 import dev.pmbot.v1.WatchDecisionsRequest;
@@ -211,6 +213,19 @@ final class ContractTest {
                     CreateWorkspaceRequest.newBuilder()
                         .setName(Scenario.unique("contract"))
                         .build()));
+    rpc("WorkspaceService/UpdateWorkspace", "request", "workspace_id", "version")
+        .when(
+            "another name",
+            List.of("workspace.updated"),
+            world ->
+                world.prepared(
+                    updated(world.workspace).setName(Scenario.unique("contract")).build()))
+        .when(
+            "as it is",
+            List.of(),
+            world ->
+                world.prepared(
+                    updated(world.workspace).setName(world.workspace.getName()).build()));
     read(
         "WorkspaceService/GetWorkspace",
         world ->
@@ -230,6 +245,15 @@ final class ContractTest {
                         .setWorkspaceId(world.workspace.getWorkspaceId())
                         .setFullName("octo/contract")
                         .build()));
+    rpc("RepoService/UpdateRepo", "request", "repo_id", "version")
+        .when(
+            "another branch",
+            List.of("repo.updated"),
+            world -> world.prepared(updated(world.repo()).setDefaultBranch("trunk").build()))
+        .when(
+            "as it is",
+            List.of(),
+            world -> world.prepared(updated(world.repo()).setDefaultBranch("main").build()));
     read(
         "RepoService/GetRepo",
         world -> GetRepoRequest.newBuilder().setRepoId(world.repo().getRepoId()).build(),
@@ -734,6 +758,16 @@ final class ContractTest {
     }
   }
 
+  private static UpdateWorkspaceRequest.Builder updated(Workspace workspace) {
+    return UpdateWorkspaceRequest.newBuilder()
+        .setWorkspaceId(workspace.getWorkspaceId())
+        .setVersion(workspace.getVersion());
+  }
+
+  private static UpdateRepoRequest.Builder updated(Repo repo) {
+    return UpdateRepoRequest.newBuilder().setRepoId(repo.getRepoId()).setVersion(repo.getVersion());
+  }
+
   private static PauseRunRequest.Builder pause(Scenario.Held held) {
     return PauseRunRequest.newBuilder().setRunId(held.runId()).setLeaseToken(held.leaseToken());
   }
@@ -1164,6 +1198,9 @@ final class ContractTest {
                 .setName(Scenario.unique("large"))
                 .setSettingsJson(large)
                 .build());
+    requests.put(
+        "WorkspaceService/UpdateWorkspace",
+        world -> updated(world.workspace).setSettingsJson(large).build());
     requests.put(
         "RunService/CreateRun",
         world -> scenario.newRun(world.workspace).setAgentRunSpecJson(large).build());

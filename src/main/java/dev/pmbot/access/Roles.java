@@ -23,9 +23,11 @@ public final class Roles {
   private static final Map<String, Role> TABLE =
       Map.ofEntries(
           Map.entry("WorkspaceService/CreateWorkspace", OPERATOR),
+          Map.entry("WorkspaceService/UpdateWorkspace", OPERATOR),
           Map.entry("WorkspaceService/GetWorkspace", READER),
           Map.entry("WorkspaceService/ListWorkspaces", READER),
           Map.entry("RepoService/RegisterRepo", OPERATOR),
+          Map.entry("RepoService/UpdateRepo", OPERATOR),
           Map.entry("RepoService/GetRepo", READER),
           Map.entry("RepoService/ListRepos", READER),
           Map.entry("RunService/CreateRun", WORKER),

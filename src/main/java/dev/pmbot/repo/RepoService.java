@@ -8,8 +8,11 @@ import dev.pmbot.v1.RegisterRepoRequest;
 import dev.pmbot.v1.RegisterRepoResponse;
 import dev.pmbot.v1.Repo;
 import dev.pmbot.v1.RepoServiceGrpc;
+import dev.pmbot.v1.UpdateRepoRequest;
+import dev.pmbot.v1.UpdateRepoResponse;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
+import dev.pmbot.wire.ProtoText;
 import io.grpc.stub.StreamObserver;
 
 /** The calls about repos. */
@@ -40,6 +43,25 @@ public final class RepoService extends RepoServiceGrpc.RepoServiceImplBase {
   }
 
   @Override
+  public void updateRepo(UpdateRepoRequest request, StreamObserver<UpdateRepoResponse> observer) {
+    RepoStatus status = RepoProtos.fromProto(request.getStatus());
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            UpdateRepoResponse.newBuilder()
+                .setRepo(
+                    RepoProtos.toProto(
+                        repos.update(
+                            tx,
+                            request.getRepoId(),
+                            request.getVersion(),
+                            ProtoText.fromProto(request.getDefaultBranch()),
+                            status)))
+                .build());
+  }
+
+  @Override
   public void getRepo(GetRepoRequest request, StreamObserver<GetRepoResponse> observer) {
     calls.read(
         observer,
@@ -51,13 +73,16 @@ public final class RepoService extends RepoServiceGrpc.RepoServiceImplBase {
 
   @Override
   public void listRepos(ListReposRequest request, StreamObserver<ListReposResponse> observer) {
+    String fullName = ProtoText.fromProto(request.getFullName());
+    RepoStatus status = RepoProtos.fromProto(request.getStatus());
     calls.read(
         observer,
         tx -> {
           Paging.Page<Repo> page =
               Paging.page(
                   request,
-                  (behind, limit) -> repos.list(tx, request.getWorkspaceId(), behind, limit),
+                  (behind, limit) ->
+                      repos.list(tx, request.getWorkspaceId(), fullName, status, behind, limit),
                   RepoRow::repoId,
                   RepoProtos::toProto);
           return ListReposResponse.newBuilder()

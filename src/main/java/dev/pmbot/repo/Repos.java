@@ -50,6 +50,44 @@ public final class Repos {
     return row;
   }
 
+  /**
+   * Changes a repo.
+   *
+   * @param version the one that was read
+   * @param defaultBranch the new one; absent: it stays
+   * @param status the new one; absent: it stays
+   */
+  RepoRow update(
+      Tx tx,
+      String repoId,
+      long version,
+      @Nullable String defaultBranch,
+      @Nullable RepoStatus status) {
+    RepoRow row = get(tx, repoId);
+    if (row.version() != version) {
+      throw Problem.staleVersion("repo", repoId, row.version());
+    }
+    String newBranch = defaultBranch == null ? row.defaultBranch() : defaultBranch;
+    RepoStatus newStatus = status == null ? row.status() : status;
+    boolean moved = !newBranch.equals(row.defaultBranch());
+    boolean turned = newStatus != row.status();
+    if (!moved && !turned) {
+      return row;
+    }
+    RepoRow updated = tx.mapper(RepoMapper.class).update(repoId, version, newBranch, newStatus);
+    if (updated == null) {
+      throw new IllegalStateException("repo " + repoId + " changed within its transaction");
+    }
+    audit.append(
+        tx,
+        Event.of(row.workspaceId(), "repo.updated")
+            .with("repo_id", repoId)
+            .with("version", updated.version())
+            .with("default_branch", moved ? newBranch : null)
+            .with("status", turned ? newStatus : null));
+    return updated;
+  }
+
   /** The repo with an id. */
   public RepoRow get(Tx tx, String repoId) {
     RepoRow row = tx.mapper(RepoMapper.class).find(repoId);
@@ -68,9 +106,15 @@ public final class Repos {
     return row;
   }
 
-  /** A workspace's repos, newest first. */
-  public List<RepoRow> list(Tx tx, String workspaceId, @Nullable String behind, int limit) {
+  /** A workspace's repos, newest first: all, those in a status, or the one of a name. */
+  List<RepoRow> list(
+      Tx tx,
+      String workspaceId,
+      @Nullable String fullName,
+      @Nullable RepoStatus status,
+      @Nullable String behind,
+      int limit) {
     workspaces.get(tx, workspaceId);
-    return tx.mapper(RepoMapper.class).list(workspaceId, behind, limit);
+    return tx.mapper(RepoMapper.class).list(workspaceId, fullName, status, behind, limit);
   }
 }

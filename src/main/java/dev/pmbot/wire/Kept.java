@@ -2,6 +2,7 @@ package dev.pmbot.wire;
 
 import dev.pmbot.json.Redaction;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.util.RawValue;
 
 /**
  * What is stored of what came in: redacted, and no longer than its column takes. A marker may be
@@ -9,6 +10,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Kept {
   private static final int LARGEST_JSON = 2 << 20;
+  private static final int LARGEST_FACT = LARGEST_JSON - 8192;
   private static final int LONGEST_TEXT = 8192;
   private static final String CUT = "…";
 
@@ -21,9 +23,23 @@ public final class Kept {
    * @throws Problem TOO_LARGE
    */
   public static String json(String what, String json) {
+    return redacted(what, json, LARGEST_JSON);
+  }
+
+  /**
+   * JSON as it stands among the facts of an event, of which the others are small.
+   *
+   * @param what it is, for the message
+   * @throws Problem TOO_LARGE
+   */
+  public static RawValue fact(String what, String json) {
+    return new RawValue(redacted(what, json, LARGEST_FACT));
+  }
+
+  private static String redacted(String what, String json, int limit) {
     String redacted = Redaction.redact(json);
-    if (redacted.length() > LARGEST_JSON) {
-      throw Problem.tooLarge(what + " once its secrets are redacted", LARGEST_JSON);
+    if (redacted.length() > limit) {
+      throw Problem.tooLarge(what + " once its secrets are redacted", limit);
     }
     return redacted;
   }

@@ -6,10 +6,13 @@ import dev.pmbot.v1.GetWorkspaceRequest;
 import dev.pmbot.v1.GetWorkspaceResponse;
 import dev.pmbot.v1.ListWorkspacesRequest;
 import dev.pmbot.v1.ListWorkspacesResponse;
+import dev.pmbot.v1.UpdateWorkspaceRequest;
+import dev.pmbot.v1.UpdateWorkspaceResponse;
 import dev.pmbot.v1.Workspace;
 import dev.pmbot.v1.WorkspaceServiceGrpc;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
+import dev.pmbot.wire.ProtoText;
 import io.grpc.stub.StreamObserver;
 
 /** The calls about workspaces. */
@@ -38,6 +41,25 @@ public final class WorkspaceService extends WorkspaceServiceGrpc.WorkspaceServic
   }
 
   @Override
+  public void updateWorkspace(
+      UpdateWorkspaceRequest request, StreamObserver<UpdateWorkspaceResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            UpdateWorkspaceResponse.newBuilder()
+                .setWorkspace(
+                    WorkspaceProtos.toProto(
+                        workspaces.update(
+                            tx,
+                            request.getWorkspaceId(),
+                            request.getVersion(),
+                            ProtoText.fromProto(request.getName()),
+                            ProtoText.fromProto(request.getSettingsJson()))))
+                .build());
+  }
+
+  @Override
   public void getWorkspace(
       GetWorkspaceRequest request, StreamObserver<GetWorkspaceResponse> observer) {
     calls.read(
@@ -51,13 +73,14 @@ public final class WorkspaceService extends WorkspaceServiceGrpc.WorkspaceServic
   @Override
   public void listWorkspaces(
       ListWorkspacesRequest request, StreamObserver<ListWorkspacesResponse> observer) {
+    String name = ProtoText.fromProto(request.getName());
     calls.read(
         observer,
         tx -> {
           Paging.Page<Workspace> page =
               Paging.page(
                   request,
-                  (behind, limit) -> workspaces.list(tx, behind, limit),
+                  (behind, limit) -> workspaces.list(tx, name, behind, limit),
                   WorkspaceRow::workspaceId,
                   WorkspaceProtos::toProto);
           return ListWorkspacesResponse.newBuilder()

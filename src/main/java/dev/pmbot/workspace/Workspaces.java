@@ -6,6 +6,7 @@ import dev.pmbot.json.JsonText;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Fields;
+import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Violation;
 import java.util.ArrayList;
@@ -37,10 +38,7 @@ public final class Workspaces {
   public WorkspaceRow create(Tx tx, String name, String settingsJson) {
     checkSettings(settingsJson);
     WorkspaceMapper mapper = tx.mapper(WorkspaceMapper.class);
-    WorkspaceRow same = mapper.findByName(name);
-    if (same != null) {
-      throw Problem.alreadyExists("workspace", name, same.workspaceId());
-    }
+    requireFree(mapper, name);
     WorkspaceRow row = new WorkspaceRow(ids.next("ws"), name, tx.now(), settingsJson, 1);
     mapper.insert(row);
     audit.begin(tx, row.workspaceId());
@@ -52,6 +50,59 @@ public final class Workspaces {
     return row;
   }
 
+  /**
+   * Changes a workspace.
+   *
+   * @param version the one that was read
+   * @param name the new one; absent: it stays
+   * @param settingsJson the new ones; absent: they stay
+   */
+  WorkspaceRow update(
+      Tx tx,
+      String workspaceId,
+      long version,
+      @Nullable String name,
+      @Nullable String settingsJson) {
+    WorkspaceRow row = get(tx, workspaceId);
+    if (row.version() != version) {
+      throw Problem.staleVersion("workspace", workspaceId, row.version());
+    }
+    String newName = name == null ? row.name() : name;
+    String newSettings = settingsJson == null ? row.settingsJson() : settingsJson;
+    Event event =
+        Event.of(workspaceId, "workspace.updated")
+            .with("workspace_id", workspaceId)
+            .with("version", version + 1);
+    boolean renamed = !newName.equals(row.name());
+    boolean set = !newSettings.equals(row.settingsJson());
+    if (!renamed && !set) {
+      return row;
+    }
+    WorkspaceMapper mapper = tx.mapper(WorkspaceMapper.class);
+    if (renamed) {
+      requireFree(mapper, newName);
+      event.with("name", newName).with("previous_name", row.name());
+    }
+    if (set) {
+      checkSettings(newSettings);
+      event.with("settings", Kept.fact("settings_json", newSettings));
+    }
+    WorkspaceRow updated = mapper.update(workspaceId, version, newName, newSettings);
+    if (updated == null) {
+      throw new IllegalStateException(
+          "workspace " + workspaceId + " changed within its transaction");
+    }
+    audit.append(tx, event);
+    return updated;
+  }
+
+  private static void requireFree(WorkspaceMapper mapper, String name) {
+    WorkspaceRow same = mapper.findByName(name);
+    if (same != null) {
+      throw Problem.alreadyExists("workspace", name, same.workspaceId());
+    }
+  }
+
   /** The workspace with an id. */
   public WorkspaceRow get(Tx tx, String workspaceId) {
     WorkspaceRow row = tx.mapper(WorkspaceMapper.class).find(workspaceId);
@@ -61,9 +112,9 @@ public final class Workspaces {
     return row;
   }
 
-  /** Workspaces, newest first. */
-  public List<WorkspaceRow> list(Tx tx, @Nullable String behind, int limit) {
-    return tx.mapper(WorkspaceMapper.class).list(behind, limit);
+  /** Workspaces, newest first, or the one of a name. */
+  List<WorkspaceRow> list(Tx tx, @Nullable String name, @Nullable String behind, int limit) {
+    return tx.mapper(WorkspaceMapper.class).list(name, behind, limit);
   }
 
   private static void checkSettings(String settingsJson) {

@@ -66,7 +66,9 @@ final class AccessTest {
           Role.OPERATOR,
           Set.of(
               "WorkspaceService/CreateWorkspace",
+              "WorkspaceService/UpdateWorkspace",
               "RepoService/RegisterRepo",
+              "RepoService/UpdateRepo",
               "ApprovalService/ResolveApproval",
               "InterruptService/ResolveInterrupt"),
           Role.WORKER,

@@ -7,10 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.pmbot.kit.Failures;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
+import dev.pmbot.v1.AuditEvent;
 import dev.pmbot.v1.CreateWorkspaceRequest;
 import dev.pmbot.v1.GetWorkspaceRequest;
 import dev.pmbot.v1.ListWorkspacesRequest;
 import dev.pmbot.v1.Reason;
+import dev.pmbot.v1.UpdateWorkspaceRequest;
 import dev.pmbot.v1.Workspace;
 import dev.pmbot.wire.Principal.Role;
 import io.grpc.Status;
@@ -155,6 +157,168 @@ final class WorkspaceTest {
       made.add(0, scenario.workspace());
     }
     assertEquals(made, list());
+  }
+
+  private Workspace update(UpdateWorkspaceRequest.Builder request) {
+    return server.as(Role.OPERATOR).workspaces().updateWorkspace(request.build()).getWorkspace();
+  }
+
+  private static UpdateWorkspaceRequest.Builder from(Workspace workspace) {
+    return UpdateWorkspaceRequest.newBuilder()
+        .setWorkspaceId(workspace.getWorkspaceId())
+        .setVersion(workspace.getVersion());
+  }
+
+  private Workspace read(Workspace workspace) {
+    return server
+        .as(Role.READER)
+        .workspaces()
+        .getWorkspace(
+            GetWorkspaceRequest.newBuilder().setWorkspaceId(workspace.getWorkspaceId()).build())
+        .getWorkspace();
+  }
+
+  private List<String> updates(Workspace workspace) {
+    return scenario.events(workspace.getWorkspaceId()).stream()
+        .filter(event -> event.getType().equals("workspace.updated"))
+        .map(AuditEvent::getPayloadJson)
+        .toList();
+  }
+
+  @Test
+  void whatIsLeftEmptyStaysAndTheRecordSaysWhatChanged() {
+    Workspace first = create("mine", "{\"a\":1}");
+    String id = first.getWorkspaceId();
+    Workspace renamed = update(from(first).setName("ours"));
+    assertEquals(first.toBuilder().setName("ours").setVersion(2).build(), renamed);
+    String settings = "{\"a\": 1.10, \"password\":\"hunter2hunter2\"}";
+    Workspace set = update(from(renamed).setSettingsJson(settings));
+    assertEquals(renamed.toBuilder().setSettingsJson(settings).setVersion(3).build(), set);
+    assertEquals(set, read(first));
+    Workspace both = update(from(set).setName("theirs").setSettingsJson("{}"));
+    assertEquals(
+        set.toBuilder().setName("theirs").setSettingsJson("{}").setVersion(4).build(), both);
+    assertEquals(
+        List.of(
+            "{\"name\":\"ours\",\"previous_name\":\"mine\",\"version\":2,\"workspace_id\":\"%s\"}"
+                .formatted(id),
+            "{\"settings\":{\"a\": 1.10, \"password\":\"[redacted:password]\"},\"version\":3,\"workspace_id\":\"%s\"}"
+                .formatted(id),
+            "{\"name\":\"theirs\",\"previous_name\":\"ours\",\"settings\":{},\"version\":4,\"workspace_id\":\"%s\"}"
+                .formatted(id)),
+        updates(first));
+    // The name that was given up may be taken.
+    assertEquals("mine", scenario.workspace("mine").getName());
+  }
+
+  @Test
+  void anUpdateThatChangesNothingLeavesNoTrace() {
+    Workspace workspace = create("mine", "{\"a\":1}");
+    assertEquals(workspace, update(from(workspace).setName("mine").setSettingsJson("{\"a\":1}")));
+    assertEquals(List.of(), updates(workspace));
+  }
+
+  @Test
+  void anUpdateOfAnOlderVersionIsRefusedAndToldTheCurrentOne() {
+    Workspace first = create("mine", "");
+    Workspace second = update(from(first).setName("ours"));
+    for (UpdateWorkspaceRequest.Builder late :
+        List.of(
+            from(first).setName("theirs"),
+            from(first).setName("ours"),
+            from(first).setName("theirs").setVersion(3))) {
+      Failures.Refusal refusal =
+          Failures.of(Reason.REASON_STALE_VERSION, () -> update(late.clone()));
+      assertEquals(Status.Code.ABORTED, refusal.code());
+      assertEquals(Map.of("id", first.getWorkspaceId(), "version", "2"), refusal.metadata());
+    }
+    assertEquals(second, read(first));
+    assertEquals(1, updates(first).size());
+  }
+
+  @Test
+  void anUpdateKeepsTheRulesOfACreation() {
+    Workspace workspace = create("mine", "");
+    Workspace other = scenario.workspace("ours");
+    assertEquals(
+        Map.of("id", other.getWorkspaceId()),
+        Failures.of(Reason.REASON_ALREADY_EXISTS, () -> update(from(workspace).setName("ours")))
+            .metadata());
+    assertEquals(
+        Map.of("id", "system"),
+        Failures.of(Reason.REASON_ALREADY_EXISTS, () -> update(from(workspace).setName("system")))
+            .metadata());
+    assertEquals(
+        Set.of("settings_json.polling_interval_seconds"),
+        Failures.of(
+                Reason.REASON_INVALID_FIELDS,
+                () ->
+                    update(
+                        from(workspace)
+                            .setName("better")
+                            .setSettingsJson("{\"polling_interval_seconds\":0}")))
+            .violations()
+            .keySet());
+    assertEquals(
+        Set.of("version", "name", "settings_json"),
+        Failures.of(
+                Reason.REASON_INVALID_FIELDS,
+                () ->
+                    update(
+                        from(workspace)
+                            .setVersion(0)
+                            .setName("x".repeat(201))
+                            .setSettingsJson("{")))
+            .violations()
+            .keySet());
+    assertEquals(
+        Set.of("request"),
+        Failures.of(Reason.REASON_INVALID_FIELDS, () -> update(from(workspace)))
+            .violations()
+            .keySet());
+    assertEquals(workspace, read(workspace));
+    assertEquals(List.of(), updates(workspace));
+  }
+
+  @Test
+  void settingsThatTheirSecretsMakeTooLargeForTheRecordAreRefused() {
+    Workspace workspace = create("mine", "");
+    StringBuilder settings = new StringBuilder("{\"all\":[");
+    for (int i = 0; i < 100_000; i++) {
+      settings.append(i == 0 ? "" : ",").append("{\"pwd\":1}");
+    }
+    String json = settings.append("]}").toString();
+    Failures.of(Reason.REASON_TOO_LARGE, () -> update(from(workspace).setSettingsJson(json)));
+    assertEquals(workspace, read(workspace));
+  }
+
+  @Test
+  void theFirstAnswerComesAgainAlsoWhenLargeSettingsHaveChangedSince() {
+    String large = "{\"note\":\"" + "x".repeat(10_000) + "\"}";
+    CreateWorkspaceRequest request =
+        Scenario.withRequestId(
+            CreateWorkspaceRequest.newBuilder().setName("mine").setSettingsJson(large).build());
+    Workspace first = server.as(Role.OPERATOR).workspaces().createWorkspace(request).getWorkspace();
+    update(from(first).setSettingsJson("{}"));
+    assertEquals(
+        first, server.as(Role.OPERATOR).workspaces().createWorkspace(request).getWorkspace());
+  }
+
+  @Test
+  void aWorkspaceIsFoundByItsName() {
+    scenario.workspace("mine");
+    Workspace ours = scenario.workspace("ours");
+    assertEquals(List.of(ours), named("ours"));
+    assertEquals(List.of(), named("Ours"));
+    assertEquals(List.of(), named("system"));
+  }
+
+  private List<Workspace> named(String name) {
+    return server
+        .as(Role.READER)
+        .workspaces()
+        .listWorkspaces(ListWorkspacesRequest.newBuilder().setName(name).build())
+        .getWorkspacesList();
   }
 
   @Test
