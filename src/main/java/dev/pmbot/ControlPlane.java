@@ -166,7 +166,7 @@ public final class ControlPlane implements AutoCloseable {
         (tx, row) -> runs.decided(tx, row.runId(), row.status() == ApprovalStatus.APPROVED));
     for (ApprovalKind kind :
         List.of(ApprovalKind.TOOL_CALL, ApprovalKind.SPEND, ApprovalKind.PUBLISH)) {
-      approvals.onResolved(kind, interrupts::decidedByApproval);
+      approvals.onResolved(kind, interrupts);
     }
     approvals.onResolved(ApprovalKind.CHANGESET_APPLY, changesets::decided);
     runs.blockedBy(interrupts::blocks);

@@ -20,6 +20,7 @@ import dev.pmbot.kit.TestServer;
 import dev.pmbot.v1.AcknowledgeDecisionsRequest;
 import dev.pmbot.v1.Approval;
 import dev.pmbot.v1.ApprovalFilter;
+import dev.pmbot.v1.ApprovalKind;
 import dev.pmbot.v1.ApprovalStatus;
 import dev.pmbot.v1.Artifact;
 import dev.pmbot.v1.ArtifactHeader;
@@ -67,6 +68,7 @@ import dev.pmbot.v1.RegisterRepoRequest;
 import dev.pmbot.v1.ReleaseRunRequest;
 import dev.pmbot.v1.RenewLeaseRequest;
 import dev.pmbot.v1.Repo;
+import dev.pmbot.v1.RequestApprovalRequest;
 import dev.pmbot.v1.ResolveApprovalRequest;
 import dev.pmbot.v1.ResolveInterruptRequest;
 import dev.pmbot.v1.RetryRunRequest;
@@ -428,6 +430,16 @@ final class ContractTest {
               return world.prepared(fail(held).build());
             });
 
+    rpc("ApprovalService/RequestApproval", "run_id", "lease_token", "kind", "payload_json")
+        .when("new", List.of("approval.requested"), world -> world.prepared(ask(world.running())))
+        .when(
+            "the same is pending",
+            List.of(),
+            world -> {
+              Scenario.Held held = world.running();
+              server.as(Role.WORKER).approvals().requestApproval(ask(held));
+              return world.prepared(ask(held));
+            });
     rpc("ApprovalService/ResolveApproval", "approval_id", "status", "payload_hash")
         .when(
             "a run may start",
@@ -445,6 +457,15 @@ final class ContractTest {
             "a changeset may not be applied",
             List.of("approval.resolved", "changeset.rejected"),
             world -> world.prepared(resolve(world.changeset().getApproval(), false)))
+        .when(
+            "asked for mid-run, the last that a blocked run waits for",
+            List.of("approval.resolved", "run.resumed"),
+            world -> {
+              Scenario.Held held = world.running();
+              Approval asked = scenario.askToSpend(held, "Spend?");
+              scenario.pause(held);
+              return world.prepared(resolve(asked, false));
+            })
         .when(
             "the last question of a blocked run",
             List.of("approval.resolved", "interrupt.resolved", "run.resumed"),
@@ -795,6 +816,15 @@ final class ContractTest {
         .setRunId(held.runId())
         .setLeaseToken(held.leaseToken())
         .setReason("the network is down");
+  }
+
+  private static RequestApprovalRequest ask(Scenario.Held held) {
+    return RequestApprovalRequest.newBuilder()
+        .setRunId(held.runId())
+        .setLeaseToken(held.leaseToken())
+        .setKind(ApprovalKind.APPROVAL_KIND_PUBLISH)
+        .setPayloadJson("{\"title\":\"Publish?\"}")
+        .build();
   }
 
   private static ResolveApprovalRequest resolve(Approval approval, boolean yes) {
@@ -1212,6 +1242,9 @@ final class ContractTest {
           scenario.approve(server.as(Role.WORKER).runs().createRun(proposed).getApproval());
           return world.claim(proposed.getGraphId()).build();
         });
+    requests.put(
+        "ApprovalService/RequestApproval",
+        world -> ask(world.running()).toBuilder().setPayloadJson(payload).build());
     requests.put(
         "InterruptService/RaiseInterrupts",
         world ->

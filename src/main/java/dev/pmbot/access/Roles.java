@@ -42,6 +42,7 @@ public final class Roles {
           Map.entry("RunService/ReleaseRun", WORKER),
           Map.entry("RunService/CompleteRun", WORKER),
           Map.entry("RunService/FailRun", WORKER),
+          Map.entry("ApprovalService/RequestApproval", WORKER),
           Map.entry("ApprovalService/ResolveApproval", OPERATOR),
           Map.entry("ApprovalService/GetApproval", READER),
           Map.entry("ApprovalService/ListApprovals", READER),

@@ -22,6 +22,15 @@ public interface ApprovalMapper {
   @Select("SELECT * FROM approvals WHERE approval_id = #{approvalId}")
   @Nullable ApprovalRow find(String approvalId);
 
+  /** The pending approval that a run asked for itself, of a kind and with a payload. */
+  @Select(
+      """
+      SELECT * FROM approvals
+      WHERE run_id = #{runId} AND kind = #{kind} AND payload_hash = #{payloadHash}
+        AND status = 'pending' AND subject_id IS NULL AND kind <> 'run_start'
+      """)
+  @Nullable ApprovalRow asked(String runId, ApprovalKind kind, String payloadHash);
+
   /** Ends a pending approval; the new row, or none when it is not pending. */
   @Select(
       value =
@@ -46,6 +55,28 @@ public interface ApprovalMapper {
       SELECT * FROM approvals WHERE run_id = #{runId} AND status = 'pending' ORDER BY approval_id
       """)
   List<ApprovalRow> pendingOfRun(String runId);
+
+  /** Whether a run has a pending approval of a kind that it waits for. */
+  @Select(
+      """
+      SELECT 1 FROM approvals
+      WHERE run_id = #{runId} AND kind IN ('tool_call', 'spend', 'publish') AND status = 'pending' LIMIT 1
+      """)
+  @Nullable Integer anyBlocking(String runId);
+
+  /**
+   * The approvals that runs asked for themselves and that were decided, in the order of their ids.
+   */
+  @Select(
+      """
+      <script>
+      SELECT approval_id FROM approvals
+      WHERE closed_by = 'decision' AND subject_id IS NULL AND kind &lt;&gt; 'run_start'
+        AND run_id IN <foreach item="id" collection="runIds" open="(" separator="," close=")">#{id}</foreach>
+      ORDER BY approval_id
+      </script>
+      """)
+  List<String> decidedMidRun(@Param("runIds") List<String> runIds);
 
   /** Approvals, newest first. */
   @Select(
@@ -76,7 +107,7 @@ public interface ApprovalMapper {
       """
       <script>
       SELECT * FROM approvals
-      WHERE status = 'pending' AND kind IN ('run_start', 'changeset_apply') AND risk = #{risk}
+      WHERE status = 'pending' AND (subject_id IS NULL OR kind = 'changeset_apply') AND risk = #{risk}
         <if test="workspaceId != null">AND workspace_id = #{workspaceId}</if>
         AND (created_at, approval_id) &gt; (#{createdAt}, #{approvalId})
       ORDER BY created_at, approval_id LIMIT #{limit}

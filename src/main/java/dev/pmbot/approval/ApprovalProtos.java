@@ -8,6 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Approvals as messages, with what interrupts and changesets share. */
 public final class ApprovalProtos {
+  private static final String KIND = "APPROVAL_KIND_";
   private static final String STATUS = "APPROVAL_STATUS_";
   private static final String RISK = "RISK_";
 
@@ -15,6 +16,10 @@ public final class ApprovalProtos {
 
   static @Nullable ApprovalStatus fromProto(dev.pmbot.v1.ApprovalStatus status) {
     return ProtoEnums.fromProto(ApprovalStatus.class, STATUS, status);
+  }
+
+  static ApprovalKind kind(dev.pmbot.v1.ApprovalKind kind) {
+    return ProtoEnums.required(ApprovalKind.class, KIND, kind);
   }
 
   static ApprovalStatus decision(dev.pmbot.v1.ApprovalStatus status) {
@@ -43,8 +48,7 @@ public final class ApprovalProtos {
             .setApprovalId(row.approvalId())
             .setWorkspaceId(row.workspaceId())
             .setRunId(row.runId())
-            .setKind(
-                ProtoEnums.toProto(dev.pmbot.v1.ApprovalKind.class, "APPROVAL_KIND_", row.kind()))
+            .setKind(ProtoEnums.toProto(dev.pmbot.v1.ApprovalKind.class, KIND, row.kind()))
             .setStatus(ProtoEnums.toProto(dev.pmbot.v1.ApprovalStatus.class, STATUS, row.status()))
             .setSubjectId(ProtoText.toProto(row.subjectId()))
             .setPayloadJson(row.payloadJson())

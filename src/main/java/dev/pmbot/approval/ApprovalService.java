@@ -6,6 +6,8 @@ import dev.pmbot.v1.GetApprovalRequest;
 import dev.pmbot.v1.GetApprovalResponse;
 import dev.pmbot.v1.ListApprovalsRequest;
 import dev.pmbot.v1.ListApprovalsResponse;
+import dev.pmbot.v1.RequestApprovalRequest;
+import dev.pmbot.v1.RequestApprovalResponse;
 import dev.pmbot.v1.ResolveApprovalRequest;
 import dev.pmbot.v1.ResolveApprovalResponse;
 import dev.pmbot.wire.Calls;
@@ -21,6 +23,28 @@ public final class ApprovalService extends ApprovalServiceGrpc.ApprovalServiceIm
   public ApprovalService(Calls calls, Approvals approvals) {
     this.calls = calls;
     this.approvals = approvals;
+  }
+
+  @Override
+  public void requestApproval(
+      RequestApprovalRequest request, StreamObserver<RequestApprovalResponse> observer) {
+    ApprovalKind kind = ApprovalProtos.kind(request.getKind());
+    Risk risk = ApprovalProtos.fromProto(request.getRisk());
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            RequestApprovalResponse.newBuilder()
+                .setApproval(
+                    ApprovalProtos.toProto(
+                        approvals.ask(
+                            tx,
+                            request.getRunId(),
+                            request.getLeaseToken(),
+                            kind,
+                            risk,
+                            request.getPayloadJson())))
+                .build());
   }
 
   @Override

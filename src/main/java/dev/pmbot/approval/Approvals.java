@@ -5,19 +5,24 @@ import dev.pmbot.audit.Event;
 import dev.pmbot.json.JsonText;
 import dev.pmbot.repo.Repos;
 import dev.pmbot.run.RunRow;
+import dev.pmbot.run.RunStatus;
 import dev.pmbot.run.Runs;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Fields;
 import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.workspace.Workspaces;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.BiConsumer;
+import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.util.RawValue;
 
 /** The human gates. */
@@ -28,8 +33,7 @@ public final class Approvals {
   private final Audit audit;
   private final Ids ids;
   private final PayloadSeal seal;
-  private final Map<ApprovalKind, BiConsumer<Tx, ApprovalRow>> handlers =
-      new EnumMap<>(ApprovalKind.class);
+  private final Map<ApprovalKind, Follower> followers = new EnumMap<>(ApprovalKind.class);
 
   /** With the runs that they gate, the log, a source of ids and the server's seal. */
   public Approvals(
@@ -42,9 +46,16 @@ public final class Approvals {
     this.seal = seal;
   }
 
-  /** Names who acts on a decision about approvals of a kind. */
-  public void onResolved(ApprovalKind kind, BiConsumer<Tx, ApprovalRow> handler) {
-    handlers.put(kind, handler);
+  /** What follows from decisions about approvals of a kind. */
+  @FunctionalInterface
+  public interface Follower {
+    /** A person decided. */
+    void decided(Tx tx, ApprovalRow approval);
+  }
+
+  /** Names who acts on decisions about approvals of a kind. */
+  public void onResolved(ApprovalKind kind, Follower follower) {
+    followers.put(kind, follower);
   }
 
   /** Asks whether a new run may start. */
@@ -62,9 +73,43 @@ public final class Approvals {
   }
 
   /**
+   * A worker asks for a yes in the middle of its run. What it asked before and is still pending, it
+   * does not ask twice.
+   */
+  ApprovalRow ask(
+      Tx tx,
+      String runId,
+      String token,
+      ApprovalKind kind,
+      @Nullable Risk risk,
+      String payloadJson) {
+    checkPayload(payloadJson);
+    RunRow run = runs.fence(tx, runId, token);
+    Set<RunStatus> asking = EnumSet.of(RunStatus.RUNNING, RunStatus.BLOCKED);
+    if (!asking.contains(run.status())) {
+      throw Problem.wrongState("run", runId, run.status(), asking);
+    }
+    String hash = seal.of(payloadJson);
+    ApprovalRow standing = tx.mapper(ApprovalMapper.class).asked(runId, kind, hash);
+    return standing != null ? standing : request(tx, run, kind, null, payloadJson, hash, risk);
+  }
+
+  private static void checkPayload(String payloadJson) {
+    JsonNode payload = JsonText.parse(payloadJson, Fields.LARGEST_JSON);
+    if (!payload.isObject()) {
+      throw Problem.invalidField("payload_json", "must be a JSON object");
+    }
+    JsonNode title = payload.path("title");
+    if (!title.isString() || title.stringValue().isBlank()) {
+      throw Problem.invalidField(
+          "payload_json.title", "is required: a text that says what is asked");
+    }
+  }
+
+  /**
    * Asks for a yes.
    *
-   * @param subjectId the changeset or interrupt that it is about
+   * @param subjectId the changeset or interrupt that it is about; absent when it stands for itself
    * @param payloadJson what is shown, before redaction
    * @param payloadHash what names it
    * @param risk if it is higher than the kind's own
@@ -114,12 +159,13 @@ public final class Approvals {
       return sameAgain(tx, row, status);
     }
     ApprovalRow resolved = settle(tx, row, status, notes);
-    BiConsumer<Tx, ApprovalRow> handler = handlers.get(row.kind());
-    if (handler != null) {
-      handler.accept(tx, resolved);
-    }
+    follower(row).decided(tx, resolved);
     runs.unblock(tx, row.runId());
     return resolved;
+  }
+
+  private Follower follower(ApprovalRow row) {
+    return Objects.requireNonNull(followers.get(row.kind()), "nobody follows " + row.kind());
   }
 
   private static ApprovalRow sameAgain(Tx tx, ApprovalRow row, ApprovalStatus status) {
@@ -199,8 +245,17 @@ public final class Approvals {
 
   /** Whether a run waits for one of its approvals. */
   public boolean blocks(Tx tx, String runId) {
-    return tx.mapper(ApprovalMapper.class).pendingOfRun(runId).stream()
-        .anyMatch(row -> row.kind().blocks());
+    return tx.mapper(ApprovalMapper.class).anyBlocking(runId) != null;
+  }
+
+  /**
+   * The approvals that runs asked for themselves and that a person decided, in the order of their
+   * ids.
+   *
+   * @param runIds at least one
+   */
+  public List<String> decidedMidRun(Tx tx, List<String> runIds) {
+    return tx.mapper(ApprovalMapper.class).decidedMidRun(runIds);
   }
 
   /** The approval with an id. */

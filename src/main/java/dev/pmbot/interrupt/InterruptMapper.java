@@ -99,19 +99,7 @@ public interface InterruptMapper {
       ORDER BY interrupt_id
       </script>
       """)
-  List<String> toDeliverToRuns(@Param("runIds") List<String> runIds);
-
-  /** Questions of threads whose decisions are to be handed over, in the order of their ids. */
-  @Select(
-      """
-      <script>
-      SELECT interrupt_id FROM interrupts
-      WHERE closed_by = 'decision' AND acknowledged_at IS NULL
-        AND thread_id IN <foreach item="id" collection="threadIds" open="(" separator="," close=")">#{id}</foreach>
-      ORDER BY interrupt_id
-      </script>
-      """)
-  List<String> toDeliverToThreads(@Param("threadIds") List<String> threadIds);
+  List<String> toDeliver(@Param("runIds") List<String> runIds);
 
   /** Questions, newest first. */
   @Select(

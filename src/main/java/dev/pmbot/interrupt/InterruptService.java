@@ -176,7 +176,11 @@ public final class InterruptService extends InterruptServiceGrpc.InterruptServic
 
     @Override
     public @Nullable WatchDecisionsResponse snapshotItem(Tx tx, String key) {
-      return message(decision(interrupts.get(tx, key)), "");
+      return message(
+          key.startsWith("intr_")
+              ? decision(tx, interrupts.get(tx, key))
+              : approval(approvals.get(tx, key)),
+          "");
     }
 
     private @Nullable WatchDecisionsResponse message(@Nullable DecisionItem item, String cursor) {
@@ -197,7 +201,8 @@ public final class InterruptService extends InterruptServiceGrpc.InterruptServic
       for (EventRow event : events) {
         DecisionItem item =
             switch (event.type()) {
-              case "interrupt.resolved" -> decision(interrupts.get(tx, event.fact("interrupt_id")));
+              case "interrupt.resolved" ->
+                  decision(tx, interrupts.get(tx, event.fact("interrupt_id")));
               case "interrupt.closed" -> withdrawal(interrupts.get(tx, event.fact("interrupt_id")));
               case "approval.resolved", "approval.closed" ->
                   approval(approvals.get(tx, event.fact("approval_id")));
@@ -210,12 +215,8 @@ public final class InterruptService extends InterruptServiceGrpc.InterruptServic
       return items.isEmpty() ? null : message(items, cursor);
     }
 
-    /**
-     * A decision that holds and was not taken: one that was taken would answer the graph's next
-     * question.
-     */
-    private @Nullable DecisionItem decision(InterruptRow row) {
-      return row.isToDeliver()
+    private @Nullable DecisionItem decision(Tx tx, InterruptRow row) {
+      return interrupts.isToDeliver(tx, row)
           ? DecisionItem.newBuilder().setDecision(InterruptProtos.decision(row)).build()
           : null;
     }

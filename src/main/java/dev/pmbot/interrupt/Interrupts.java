@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.util.RawValue;
 
 /** The questions of agents. */
-public final class Interrupts {
+public final class Interrupts implements Approvals.Follower {
   private final Workspaces workspaces;
   private final Runs runs;
   private final Approvals approvals;
@@ -197,8 +197,7 @@ public final class Interrupts {
       if (Decisions.same(row.decisionJson(), decisionJson) && tx.actor().equals(row.actor())) {
         return row;
       }
-      throw Problem.alreadyDecided(
-          "interrupt", interruptId, row.status(), row.actor(), row.resolvedAt());
+      throw alreadyDecided(row);
     }
     Decisions.Summary summary = Decisions.check(row, decisionJson);
     if (row.approvalId() != null) {
@@ -210,14 +209,23 @@ public final class Interrupts {
   }
 
   /** A person decided the approval that a question carries: the same for every action. */
-  public void decidedByApproval(Tx tx, ApprovalRow approval) {
-    if (approval.subjectId() == null) {
-      return;
+  @Override
+  public void decided(Tx tx, ApprovalRow approval) {
+    if (approval.subjectId() != null) {
+      InterruptRow row = get(tx, approval.subjectId());
+      String decision = uniform(row, approval);
+      decide(tx, row, Decisions.check(row, decision).status(), decision);
     }
-    InterruptRow row = get(tx, approval.subjectId());
+  }
+
+  private static String uniform(InterruptRow row, ApprovalRow approval) {
     boolean yes = approval.status() == ApprovalStatus.APPROVED;
-    String decision = Decisions.uniform(row, yes ? "approve" : "reject");
-    decide(tx, row, Decisions.check(row, decision).status(), decision);
+    return Decisions.uniform(row, yes ? "approve" : "reject");
+  }
+
+  private static Problem alreadyDecided(InterruptRow row) {
+    return Problem.alreadyDecided(
+        "interrupt", row.interruptId(), row.status(), row.actor(), row.resolvedAt());
   }
 
   private InterruptRow decide(
@@ -225,8 +233,7 @@ public final class Interrupts {
     InterruptRow decided =
         mapper(tx).decide(row.interruptId(), status, decisionJson, tx.now(), tx.actor());
     if (decided == null) {
-      throw Problem.alreadyDecided(
-          "interrupt", row.interruptId(), row.status(), row.actor(), row.resolvedAt());
+      throw alreadyDecided(row);
     }
     audit.append(
         tx,
@@ -300,13 +307,33 @@ public final class Interrupts {
   }
 
   /**
-   * Questions whose decisions are to be handed over to runs or to threads, in the order of their
-   * ids.
+   * What is to be handed over to runs, or to the runs on threads: the questions that were decided
+   * and the approvals that were asked for mid-run, each in the order of their ids. To a run that
+   * has ended nothing is: nobody could take it.
    */
   List<String> toDeliver(Tx tx, List<String> runIds, List<String> threadIds) {
-    return runIds.isEmpty()
-        ? mapper(tx).toDeliverToThreads(threadIds)
-        : mapper(tx).toDeliverToRuns(runIds);
+    List<String> unfinished =
+        runIds.isEmpty()
+            ? runs.unfinishedOn(tx, threadIds)
+            : runIds.stream().filter(runId -> !hasEnded(tx, runId)).toList();
+    if (unfinished.isEmpty()) {
+      return List.of();
+    }
+    List<String> ids = new ArrayList<>(mapper(tx).toDeliver(unfinished));
+    ids.addAll(approvals.decidedMidRun(tx, unfinished));
+    return ids;
+  }
+
+  /**
+   * Whether an answer is to be handed over: it still holds, was not taken, and its run goes on. One
+   * that was taken would answer the graph's next question.
+   */
+  boolean isToDeliver(Tx tx, InterruptRow row) {
+    return row.isToDeliver() && !hasEnded(tx, row.runId());
+  }
+
+  private boolean hasEnded(Tx tx, String runId) {
+    return runs.get(tx, runId).status().isEnded();
   }
 
   /** Questions of a workspace, of a run, or of both, newest first; an empty id names none. */

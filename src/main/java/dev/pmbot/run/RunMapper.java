@@ -73,6 +73,18 @@ public interface RunMapper {
       """)
   @Nullable String otherRunOnThread(String threadId, String runId);
 
+  /** The unfinished runs on threads, oldest first. */
+  @Select(
+      """
+      <script>
+      SELECT run_id FROM runs
+      WHERE thread_id IN <foreach item="id" collection="threadIds" open="(" separator="," close=")">#{id}</foreach>
+        AND status IN ('approved', 'running', 'blocked')
+      ORDER BY run_id
+      </script>
+      """)
+  List<String> unfinishedOn(@Param("threadIds") List<String> threadIds);
+
   /** Runs that are leased, in the order of their tokens. */
   @Select(
       """

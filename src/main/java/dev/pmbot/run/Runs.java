@@ -109,6 +109,11 @@ public final class Runs {
     return row;
   }
 
+  /** The runs on threads that were cleared and have not ended, oldest first. */
+  public List<String> unfinishedOn(Tx tx, List<String> threadIds) {
+    return tx.mapper(RunMapper.class).unfinishedOn(threadIds);
+  }
+
   /** The run with an id, of a workspace if one is named: another workspace's run is not found. */
   public RunRow get(Tx tx, String runId, String workspaceId) {
     RunRow row = get(tx, runId);

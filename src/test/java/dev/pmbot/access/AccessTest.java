@@ -81,6 +81,7 @@ final class AccessTest {
               "RunService/ReleaseRun",
               "RunService/CompleteRun",
               "RunService/FailRun",
+              "ApprovalService/RequestApproval",
               "InterruptService/RaiseInterrupts",
               "InterruptService/WatchDecisions",
               "InterruptService/AcknowledgeDecisions",

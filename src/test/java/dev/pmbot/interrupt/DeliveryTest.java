@@ -119,10 +119,17 @@ final class DeliveryTest {
 
   /** What a worker that comes now is handed over before the stream is in step. */
   private List<Decision> handedOver() {
-    try (Recording<WatchDecisionsResponse> stream = watchRun()) {
+    return handedOver(WatchDecisionsRequest.newBuilder().addRunIds(held.runId()).build());
+  }
+
+  private List<Decision> handedOver(WatchDecisionsRequest request) {
+    try (Recording<WatchDecisionsResponse> stream = watch(request)) {
       List<WatchDecisionsResponse> messages =
           stream.await("synced", all -> all.stream().anyMatch(WatchDecisionsResponse::hasSynced));
-      return items(messages).stream().map(DecisionItem::getDecision).toList();
+      return items(messages).stream()
+          .filter(DecisionItem::hasDecision)
+          .map(DecisionItem::getDecision)
+          .toList();
     }
   }
 
@@ -559,6 +566,38 @@ final class DeliveryTest {
     assertEquals(
         List.of(mine.getInterruptId()),
         handedOver().stream().map(Decision::getInterruptId).toList());
+  }
+
+  @Test
+  void aRunThatHasEndedIsHandedNothing() {
+    Interrupt interrupt = raise(Scenario.question("q", "Which?"));
+    String cursor;
+    try (Recording<WatchDecisionsResponse> stream = watchThread()) {
+      cursor = stream.awaitMessage("synced", WatchDecisionsResponse::hasSynced).getCursor();
+    }
+    scenario.answer(interrupt, "this");
+    WatchDecisionsRequest byThread =
+        WatchDecisionsRequest.newBuilder().addThreadIds(held.threadId()).build();
+    assertEquals(1, handedOver(byThread).size());
+    scenario.complete(held);
+    assertTrue(
+        read(interrupt)
+            .getAcknowledgedAt()
+            .equals(Interrupt.getDefaultInstance().getAcknowledgedAt()));
+    assertEquals(List.of(), handedOver());
+    assertEquals(List.of(), handedOver(byThread));
+    // Nor is the next run on its thread, from the beginning or from where a worker left off.
+    Scenario.Held next =
+        scenario.start(scenario.claim(scenario.approved(workspace)), held.threadId());
+    assertEquals(List.of(), handedOver(byThread));
+    Interrupt later = scenario.raise(next, Scenario.question("q", "Which?")).get(0);
+    scenario.answer(later, "that");
+    for (WatchDecisionsRequest request :
+        List.of(byThread, byThread.toBuilder().setCursor(cursor).build())) {
+      assertEquals(
+          List.of(later.getInterruptId()),
+          handedOver(request).stream().map(Decision::getInterruptId).toList());
+    }
   }
 
   // Acknowledging.

@@ -3,6 +3,7 @@ package dev.pmbot.kit;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.Message;
 import dev.pmbot.v1.Approval;
+import dev.pmbot.v1.ApprovalKind;
 import dev.pmbot.v1.ApprovalStatus;
 import dev.pmbot.v1.Artifact;
 import dev.pmbot.v1.ArtifactHeader;
@@ -28,6 +29,7 @@ import dev.pmbot.v1.Question;
 import dev.pmbot.v1.RaiseInterruptsRequest;
 import dev.pmbot.v1.RegisterRepoRequest;
 import dev.pmbot.v1.Repo;
+import dev.pmbot.v1.RequestApprovalRequest;
 import dev.pmbot.v1.ResolveApprovalRequest;
 import dev.pmbot.v1.ResolveInterruptRequest;
 import dev.pmbot.v1.Run;
@@ -288,6 +290,25 @@ public final class Scenario {
                 .addAllQuestions(List.of(questions))
                 .build())
         .getInterruptsList();
+  }
+
+  /** Asks for a yes in the middle of a run. */
+  public Approval ask(Held held, ApprovalKind kind, String payloadJson) {
+    return worker()
+        .approvals()
+        .requestApproval(
+            RequestApprovalRequest.newBuilder()
+                .setRunId(held.runId())
+                .setLeaseToken(held.leaseToken())
+                .setKind(kind)
+                .setPayloadJson(payloadJson)
+                .build())
+        .getApproval();
+  }
+
+  /** Asks whether something may be spent. */
+  public Approval askToSpend(Held held, String title) {
+    return ask(held, ApprovalKind.APPROVAL_KIND_SPEND, "{\"title\":\"" + title + "\"}");
   }
 
   /** Says that the graph has stopped, and keeps the lease. */
