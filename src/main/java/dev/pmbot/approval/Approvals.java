@@ -51,6 +51,14 @@ public final class Approvals {
   public interface Follower {
     /** A person decided. */
     void decided(Tx tx, ApprovalRow approval);
+
+    /**
+     * A person decides as it was decided before. Refuses it when the first decision said more than
+     * this one.
+     *
+     * @throws Problem ALREADY_DECIDED
+     */
+    default void decidedAgain(Tx tx, ApprovalRow approval) {}
   }
 
   /** Names who acts on decisions about approvals of a kind. */
@@ -168,7 +176,7 @@ public final class Approvals {
     return Objects.requireNonNull(followers.get(row.kind()), "nobody follows " + row.kind());
   }
 
-  private static ApprovalRow sameAgain(Tx tx, ApprovalRow row, ApprovalStatus status) {
+  private ApprovalRow sameAgain(Tx tx, ApprovalRow row, ApprovalStatus status) {
     ClosedBy closedBy = row.closedBy();
     if (closedBy != null && closedBy != ClosedBy.DECISION) {
       throw Problem.questionClosed("approval", row.approvalId(), closedBy);
@@ -177,6 +185,7 @@ public final class Approvals {
       throw Problem.alreadyDecided(
           "approval", row.approvalId(), row.status(), row.actor(), row.resolvedAt());
     }
+    follower(row).decidedAgain(tx, row);
     return row;
   }
 

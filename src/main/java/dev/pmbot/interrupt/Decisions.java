@@ -10,6 +10,7 @@ import dev.pmbot.wire.Violation;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -76,11 +77,18 @@ final class Decisions {
     return JsonText.write(Map.of("decisions", decisions));
   }
 
-  /** Whether two decisions say the same. */
+  /** Whether two decisions say the same; each action is decided by itself, in whatever order. */
   static boolean same(@Nullable String first, String second) {
-    return first != null
-        && JsonText.parse(first, Integer.MAX_VALUE)
-            .equals(JsonText.parse(second, Integer.MAX_VALUE));
+    return first != null && meaning(first).equals(meaning(second));
+  }
+
+  private static Object meaning(String decisionJson) {
+    JsonNode decision = JsonText.parse(decisionJson, Integer.MAX_VALUE);
+    JsonNode each = decision.path("decisions");
+    Set<JsonNode> distinct = new HashSet<>();
+    each.forEach(distinct::add);
+    boolean inAnyOrder = decision.size() == 1 && each.isArray() && distinct.size() == each.size();
+    return inAnyOrder ? distinct : decision;
   }
 
   private Summary summary(InterruptKind kind) {

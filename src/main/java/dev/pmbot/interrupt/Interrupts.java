@@ -218,6 +218,20 @@ public final class Interrupts implements Approvals.Follower {
     }
   }
 
+  /**
+   * A decision about the approval says the same for every action, the one about the question may
+   * not have.
+   */
+  @Override
+  public void decidedAgain(Tx tx, ApprovalRow approval) {
+    if (approval.subjectId() != null) {
+      InterruptRow row = get(tx, approval.subjectId());
+      if (!Decisions.same(row.decisionJson(), uniform(row, approval))) {
+        throw alreadyDecided(row);
+      }
+    }
+  }
+
   private static String uniform(InterruptRow row, ApprovalRow approval) {
     boolean yes = approval.status() == ApprovalStatus.APPROVED;
     return Decisions.uniform(row, yes ? "approve" : "reject");

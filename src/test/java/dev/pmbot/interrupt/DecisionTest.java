@@ -407,6 +407,46 @@ final class DecisionTest {
     assertEquals(decision("edit", "reject"), read(interrupt).getDecisionJson());
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "approve, approve, true",
+    "reject, reject, false",
+    "approve, reject, true",
+    "edit, approve, true",
+    "respond, reject, false"
+  })
+  void theApprovalsDecisionIsTheSameOnlyWhenEveryActionWasDecidedSo(
+      String first, String second, boolean yes) {
+    Interrupt interrupt = twoActions();
+    Interrupt decided = scenario.resolve(interrupt, decision(first, second));
+    if (first.equals(second)) {
+      assertEquals(approval(interrupt), resolveApproval(interrupt, yes));
+    } else {
+      Failures.Refusal refusal =
+          Failures.of(Reason.REASON_ALREADY_DECIDED, () -> resolveApproval(interrupt, yes));
+      assertEquals(interrupt.getInterruptId(), refusal.metadata().get("id"));
+      assertEquals("edited", refusal.metadata().get("state"));
+      assertEquals("local_user", refusal.metadata().get("actor"));
+    }
+    assertEquals(decided, read(interrupt));
+  }
+
+  @Test
+  void theSameDecisionInAnotherOrderIsTheSame() {
+    Interrupt interrupt = twoActions();
+    Interrupt first = scenario.resolve(interrupt, decision("edit", "approve"));
+    String turned = "{\"decisions\":[" + one("b", "approve") + "," + one("a", "edit") + "]}";
+    assertEquals(first, scenario.resolve(interrupt, turned));
+    String twice =
+        "{\"decisions\":[%s,%s,%s]}"
+            .formatted(one("a", "edit"), one("b", "approve"), one("b", "approve"));
+    Failures.of(Reason.REASON_ALREADY_DECIDED, () -> scenario.resolve(interrupt, twice));
+    Interrupt all = twoActions();
+    scenario.resolve(
+        all, "{\"decisions\":[" + one("b", "reject") + "," + one("a", "reject") + "]}");
+    assertEquals(approval(all), resolveApproval(all, false));
+  }
+
   @Test
   void ofManyDecisionsAtOnceOneIsMade() throws Exception {
     ExecutorService threads = Executors.newFixedThreadPool(8);
