@@ -96,12 +96,12 @@ class Operator:
 
     def decide(self, question: interrupt_pb2.Interrupt, decision: Any) -> None:
         """Decides a question."""
-        request = interrupt_pb2.ResolveInterruptRequest(
+        made = interrupt_pb2.InterruptDecision(
             interrupt_id=question.interrupt_id,
             payload_hash=question.payload_hash,
             decision_json=json.dumps(decision),
         )
-        self.client.interrupts.ResolveInterrupt(request)
+        self.client.interrupts.ResolveInterrupt(interrupt_pb2.ResolveInterruptRequest(decisions=[made]))
 
     def answer(self, question: interrupt_pb2.Interrupt, answer: Any) -> None:
         """Answers a question of kind `question`."""

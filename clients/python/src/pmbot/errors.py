@@ -190,12 +190,23 @@ _BY_CODE: dict[grpc.StatusCode, type[PmbotError]] = {
 def from_rpc(error: grpc.RpcError, request_id: str = "") -> PmbotError:
     """Turns gRPC's error into ours, with all that the server said in `grpc-status-details-bin`."""
     code: grpc.StatusCode = error.code()
-    message: str = error.details() or code.name
+    return _meant(code, error.details() or code.name, _details(error), request_id)
+
+
+def from_status(status: Any) -> PmbotError:
+    """Turns a `google.rpc.Status` into the error that a call of its own would have raised: what became of one of
+    several things in a call, as ResolveInterrupt answers it.
+    """
+    code = next((known for known in grpc.StatusCode if known.value[0] == status.code), grpc.StatusCode.UNKNOWN)
+    return _meant(code, status.message or code.name, list(status.details), "")
+
+
+def _meant(code: grpc.StatusCode, message: str, details: list[any_pb2.Any], request_id: str) -> PmbotError:
     reason = ""
     metadata: dict[str, str] = {}
     violations: tuple[Violation, ...] = ()
     retry_after: float | None = None
-    for detail in _details(error):
+    for detail in details:
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             info = error_details_pb2.ErrorInfo.FromString(detail.value)
             if info.domain == DOMAIN:

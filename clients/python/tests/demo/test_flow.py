@@ -118,7 +118,7 @@ def test_answers_name_what_was_shown() -> None:
         "status": "APPROVAL_STATUS_APPROVED",
         "payload_hash": "h",
     }
-    refusal = item_of(interrupt()).request(Answer(False, "why"))
+    [refusal] = item_of(interrupt()).request(Answer(False, "why"))["decisions"]
     assert (refusal["interrupt_id"], refusal["payload_hash"], refusal["notes"]) == ("intr_1", "h", "why")
     assert json.loads(refusal["decision_json"]) == {
         "decisions": [{"action_id": "apply", "type": "reject", "message": "why"}]

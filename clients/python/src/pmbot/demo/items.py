@@ -36,7 +36,7 @@ class Item:
     title: str
     is_interrupt: bool
 
-    def request(self, answer: Answer) -> dict[str, str]:
+    def request(self, answer: Answer) -> dict[str, Any]:
         """What resolves it, as the fields of a ResolveApproval or ResolveInterrupt request."""
         fields = {"payload_hash": self.payload_hash}
         if answer.reason:
@@ -48,7 +48,8 @@ class Item:
         if not answer.yes and answer.reason:
             decision["message"] = answer.reason
         decisions = [{"action_id": action["id"], **decision} for action in self.payload["actions"]]
-        return {"interrupt_id": self.item_id, "decision_json": json.dumps({"decisions": decisions}), **fields}
+        made = {"interrupt_id": self.item_id, "decision_json": json.dumps({"decisions": decisions}), **fields}
+        return {"decisions": [made]}
 
     def grpcurl(self, answer: Answer, address: str, data_directory: str) -> str:
         """The command line that gives this answer from another terminal."""
@@ -67,8 +68,8 @@ def item_of(waiting: inbox_pb2.InboxItem) -> Item:
         payload = json.loads(asked.payload_json)
         return Item(asked.interrupt_id, asked.run_id, asked.payload_hash, payload, f"{payload['title']}?", True)
     approval = waiting.approval
-    title = _TITLES.get(approval.kind, "Say yes?")
     payload = json.loads(approval.payload_json)
+    title = _TITLES.get(approval.kind) or f"{payload['title']}?"
     return Item(approval.approval_id, approval.run_id, approval.payload_hash, payload, title, False)
 
 

@@ -535,7 +535,7 @@ final class ContractTest {
               scenario.answer(raised.get(0), "this");
               return world.prepared(raise(held, Scenario.question("q", "Which?")));
             });
-    rpc("InterruptService/ResolveInterrupt", "interrupt_id", "payload_hash", "decision_json")
+    rpc("InterruptService/ResolveInterrupt", "decisions")
         .when(
             "a question of a run that goes on",
             List.of("interrupt.resolved"),
@@ -838,9 +838,7 @@ final class ContractTest {
 
   private static ResolveInterruptRequest resolve(Interrupt interrupt, String decisionJson) {
     return ResolveInterruptRequest.newBuilder()
-        .setInterruptId(interrupt.getInterruptId())
-        .setPayloadHash(interrupt.getPayloadHash())
-        .setDecisionJson(decisionJson)
+        .addDecisions(Scenario.decision(interrupt, decisionJson))
         .build();
   }
 
@@ -1253,9 +1251,6 @@ final class ContractTest {
                 Scenario.question("q", "Which?").toBuilder().setPayloadJson(payload).build(),
                 Scenario.question("r", "Which?").toBuilder().setPayloadJson(payload).build()));
     requests.put(
-        "InterruptService/ResolveInterrupt",
-        world -> resolve(world.question(), "{\"answer\":" + large + "}"));
-    requests.put(
         "ChangesetService/ProposeChangeset",
         world -> world.changesetRequest(world.running(), large));
     return requests.entrySet().stream()
@@ -1454,6 +1449,10 @@ final class ContractTest {
       }
       if (field.getName().equals("run_ids")) {
         return builder.setRepeatedField(field, 0, "run_" + NOTHING).build();
+      }
+      if (field.getName().equals("decisions")) {
+        Message only = (Message) message.getRepeatedField(field, 0);
+        return builder.setRepeatedField(field, 0, elsewhere(only, prefixes)).build();
       }
       if (!field.isRepeated() && field.getJavaType() == FieldDescriptor.JavaType.MESSAGE) {
         Message nested = (Message) entry.getValue();

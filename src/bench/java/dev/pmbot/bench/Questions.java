@@ -11,6 +11,7 @@ import dev.pmbot.v1.CreateWorkspaceRequest;
 import dev.pmbot.v1.InboxFilter;
 import dev.pmbot.v1.InboxServiceGrpc;
 import dev.pmbot.v1.Interrupt;
+import dev.pmbot.v1.InterruptDecision;
 import dev.pmbot.v1.InterruptKind;
 import dev.pmbot.v1.InterruptServiceGrpc;
 import dev.pmbot.v1.Question;
@@ -121,9 +122,11 @@ final class Questions {
         decides.resolveInterrupt(
             ResolveInterruptRequest.newBuilder()
                 .setRequestId(UUID.randomUUID().toString())
-                .setInterruptId(raised.getInterruptId())
-                .setPayloadHash(raised.getPayloadHash())
-                .setDecisionJson(ANSWER)
+                .addDecisions(
+                    InterruptDecision.newBuilder()
+                        .setInterruptId(raised.getInterruptId())
+                        .setPayloadHash(raised.getPayloadHash())
+                        .setDecisionJson(ANSWER))
                 .build());
         while (!decisions.take().hasTransaction()) {
           // A heartbeat.

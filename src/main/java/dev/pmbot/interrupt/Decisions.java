@@ -5,6 +5,7 @@ import dev.pmbot.json.JsonProblem;
 import dev.pmbot.json.JsonSchemas;
 import dev.pmbot.json.JsonText;
 import dev.pmbot.wire.Fields;
+import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Violation;
 import java.util.ArrayList;
@@ -17,6 +18,7 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.util.RawValue;
 
 /** What may answer a question, and what an answer comes to. */
 final class Decisions {
@@ -29,8 +31,11 @@ final class Decisions {
     RESPOND
   }
 
-  /** What a decision comes to: for the question, and for the approval that it carries. */
-  record Summary(InterruptStatus status, ApprovalStatus approval) {}
+  /**
+   * What a decision comes to: for the question, for the approval that it carries, and on the
+   * record.
+   */
+  record Summary(InterruptStatus status, ApprovalStatus approval, RawValue onRecord) {}
 
   private final JsonNode payload;
   private final JsonNode decision;
@@ -45,7 +50,7 @@ final class Decisions {
   /**
    * Checks a decision against the question as it is stored.
    *
-   * @throws Problem INVALID_DECISION, naming everything that is wrong
+   * @throws Problem INVALID_DECISION, naming everything that is wrong; TOO_LARGE
    */
   static Summary check(InterruptRow question, String decisionJson) {
     Decisions check =
@@ -60,7 +65,7 @@ final class Decisions {
     if (!check.violations.isEmpty()) {
       throw Problem.invalidDecision(check.violations);
     }
-    return check.summary(question.kind());
+    return check.summary(question.kind(), Kept.fact(FIELD, decisionJson));
   }
 
   /**
@@ -91,19 +96,19 @@ final class Decisions {
     return inAnyOrder ? distinct : decision;
   }
 
-  private Summary summary(InterruptKind kind) {
+  private Summary summary(InterruptKind kind, RawValue onRecord) {
     if (kind == InterruptKind.QUESTION) {
-      return new Summary(InterruptStatus.EDITED, ApprovalStatus.APPROVED);
+      return new Summary(InterruptStatus.EDITED, ApprovalStatus.APPROVED, onRecord);
     }
     boolean carriedOut = types.contains(Type.APPROVE) || types.contains(Type.EDIT);
-    ApprovalStatus approval = carriedOut ? ApprovalStatus.APPROVED : ApprovalStatus.REJECTED;
+    InterruptStatus status = InterruptStatus.EDITED;
     if (types.equals(EnumSet.of(Type.APPROVE))) {
-      return new Summary(InterruptStatus.APPROVED, approval);
+      status = InterruptStatus.APPROVED;
+    } else if (types.equals(EnumSet.of(Type.REJECT))) {
+      status = InterruptStatus.REJECTED;
     }
-    if (types.equals(EnumSet.of(Type.REJECT))) {
-      return new Summary(InterruptStatus.REJECTED, approval);
-    }
-    return new Summary(InterruptStatus.EDITED, approval);
+    return new Summary(
+        status, carriedOut ? ApprovalStatus.APPROVED : ApprovalStatus.REJECTED, onRecord);
   }
 
   private void wrong(String path, String description) {

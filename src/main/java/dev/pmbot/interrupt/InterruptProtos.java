@@ -4,11 +4,15 @@ import dev.pmbot.approval.ApprovalProtos;
 import dev.pmbot.json.Redaction;
 import dev.pmbot.v1.Decision;
 import dev.pmbot.v1.Interrupt;
+import dev.pmbot.v1.InterruptDecision;
 import dev.pmbot.v1.Question;
+import dev.pmbot.v1.ResolveInterruptResult;
 import dev.pmbot.v1.Withdrawal;
+import dev.pmbot.wire.Outcome;
 import dev.pmbot.wire.ProtoEnums;
 import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
+import dev.pmbot.wire.Statuses;
 import org.jspecify.annotations.Nullable;
 
 /** Questions as messages. */
@@ -33,8 +37,34 @@ public final class InterruptProtos {
         ProtoText.fromProto(question.getGuard()));
   }
 
+  static NewDecision fromProto(InterruptDecision decision) {
+    return new NewDecision(
+        decision.getInterruptId(),
+        decision.getPayloadHash(),
+        decision.getDecisionJson(),
+        decision.getNotes());
+  }
+
   /** A question as anyone may see it: its decision, which is its worker's, is redacted. */
   public static Interrupt toProto(InterruptRow row) {
+    Interrupt.Builder interrupt = withoutTexts(row).setPayloadJson(row.payloadJson());
+    if (row.isDecided() && row.decisionJson() != null) {
+      interrupt.setDecisionJson(Redaction.redact(row.decisionJson()));
+    }
+    return interrupt.build();
+  }
+
+  /** What became of a decision; whoever made it knows the question and the decision. */
+  static ResolveInterruptResult result(Outcome<InterruptRow> outcome) {
+    ResolveInterruptResult.Builder result = ResolveInterruptResult.newBuilder();
+    return outcome
+        .map(
+            row -> result.setInterrupt(withoutTexts(row)),
+            problem -> result.setError(Statuses.toProto(problem)))
+        .build();
+  }
+
+  private static Interrupt.Builder withoutTexts(InterruptRow row) {
     Interrupt.Builder interrupt =
         Interrupt.newBuilder()
             .setInterruptId(row.interruptId())
@@ -44,7 +74,6 @@ public final class InterruptProtos {
             .setNodeId(ProtoText.toProto(row.nodeId()))
             .setKind(ProtoEnums.toProto(dev.pmbot.v1.InterruptKind.class, KIND, row.kind()))
             .setRisk(ApprovalProtos.toProto(row.risk()))
-            .setPayloadJson(row.payloadJson())
             .setPayloadHash(row.payloadHash())
             .setStatus(status(row.status()))
             .setCreatedAt(ProtoTime.toProto(row.createdAt()))
@@ -55,9 +84,6 @@ public final class InterruptProtos {
             .setGeneration(row.generation())
             .setCheckpointId(ProtoText.toProto(row.checkpointId()))
             .setGuard(ProtoText.toProto(row.guard()));
-    if (row.isDecided() && row.decisionJson() != null) {
-      interrupt.setDecisionJson(Redaction.redact(row.decisionJson()));
-    }
     if (row.resolvedAt() != null) {
       interrupt.setResolvedAt(ProtoTime.toProto(row.resolvedAt()));
     }
@@ -67,7 +93,7 @@ public final class InterruptProtos {
     if (row.acknowledgedAt() != null) {
       interrupt.setAcknowledgedAt(ProtoTime.toProto(row.acknowledgedAt()));
     }
-    return interrupt.build();
+    return interrupt;
   }
 
   /** A decision for its worker, as the person gave it. */

@@ -27,6 +27,7 @@ import dev.pmbot.v1.ResolveInterruptResponse;
 import dev.pmbot.v1.WatchDecisionsRequest;
 import dev.pmbot.v1.WatchDecisionsResponse;
 import dev.pmbot.wire.Calls;
+import dev.pmbot.wire.Outcome;
 import dev.pmbot.wire.Paging;
 import io.grpc.stub.StreamObserver;
 import java.util.ArrayList;
@@ -70,23 +71,21 @@ public final class InterruptService extends InterruptServiceGrpc.InterruptServic
   @Override
   public void resolveInterrupt(
       ResolveInterruptRequest request, StreamObserver<ResolveInterruptResponse> observer) {
+    List<NewDecision> decisions =
+        request.getDecisionsList().stream().map(InterruptProtos::fromProto).toList();
     calls.mutate(
         request,
         observer,
-        tx ->
-            interrupts.checkAhead(
-                tx, request.getInterruptId(), request.getPayloadHash(), request.getDecisionJson()),
-        tx ->
-            ResolveInterruptResponse.newBuilder()
-                .setInterrupt(
-                    InterruptProtos.toProto(
-                        interrupts.resolve(
-                            tx,
-                            request.getInterruptId(),
-                            request.getPayloadHash(),
-                            request.getDecisionJson(),
-                            request.getNotes())))
-                .build());
+        tx -> interrupts.checkAhead(tx, decisions),
+        (tx, ahead) -> {
+          List<Outcome<InterruptRow>> outcomes = interrupts.resolve(tx, decisions, ahead);
+          if (outcomes.size() == 1) {
+            outcomes.get(0).get(); // One that is refused is easily overlooked in an answer.
+          }
+          return ResolveInterruptResponse.newBuilder()
+              .addAllResults(outcomes.stream().map(InterruptProtos::result).toList())
+              .build();
+        });
   }
 
   @Override

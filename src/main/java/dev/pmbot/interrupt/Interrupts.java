@@ -9,13 +9,13 @@ import dev.pmbot.approval.Risk;
 import dev.pmbot.audit.Audit;
 import dev.pmbot.audit.Event;
 import dev.pmbot.json.JsonText;
-import dev.pmbot.json.Redaction;
 import dev.pmbot.run.RunRow;
 import dev.pmbot.run.RunStatus;
 import dev.pmbot.run.Runs;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Kept;
+import dev.pmbot.wire.Outcome;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Violation;
 import dev.pmbot.workspace.Workspaces;
@@ -27,7 +27,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.databind.util.RawValue;
 
 /** The questions of agents. */
 public final class Interrupts implements Approvals.Follower {
@@ -171,39 +170,53 @@ public final class Interrupts implements Approvals.Follower {
         .approvalId();
   }
 
-  /**
-   * Checks a decision before its turn to write comes, for that may take a while. A question that is
-   * not pending, or not the one that was shown, is left to {@link #resolve}.
-   */
-  void checkAhead(Tx tx, String interruptId, String payloadHash, String decisionJson) {
-    InterruptRow row = get(tx, interruptId);
-    if (row.status() == InterruptStatus.PENDING && row.payloadHash().equals(payloadHash)) {
-      Decisions.check(row, decisionJson);
-    }
+  /** Finds out what decisions come to, before their turn to write comes: that may take a while. */
+  List<Outcome<Decisions.Summary>> checkAhead(Tx tx, List<NewDecision> decisions) {
+    return decisions.stream()
+        .map(
+            one ->
+                Outcome.of(() -> Decisions.check(get(tx, one.interruptId()), one.decisionJson())))
+        .toList();
   }
 
-  /** A person decides a question. */
-  InterruptRow resolve(
-      Tx tx, String interruptId, String payloadHash, String decisionJson, String notes) {
-    InterruptRow row = get(tx, interruptId);
-    if (!row.payloadHash().equals(payloadHash)) {
-      throw Problem.staleDecision("interrupt", interruptId);
+  /**
+   * A person decides questions, each by itself.
+   *
+   * @param ahead what each decision comes to
+   */
+  List<Outcome<InterruptRow>> resolve(
+      Tx tx, List<NewDecision> decisions, List<Outcome<Decisions.Summary>> ahead) {
+    List<Outcome<InterruptRow>> outcomes = new ArrayList<>();
+    for (int index = 0; index < decisions.size(); index++) {
+      NewDecision decision = decisions.get(index);
+      Outcome<Decisions.Summary> checked = ahead.get(index);
+      outcomes.add(Outcome.of(() -> resolve(tx, decision, checked)));
+    }
+    return outcomes;
+  }
+
+  /** Refuses before it writes. */
+  private InterruptRow resolve(Tx tx, NewDecision decision, Outcome<Decisions.Summary> checked) {
+    InterruptRow row = get(tx, decision.interruptId());
+    if (!row.payloadHash().equals(decision.payloadHash())) {
+      throw Problem.staleDecision("interrupt", row.interruptId());
     }
     ClosedBy closedBy = row.closedBy();
     if (closedBy != null && closedBy != ClosedBy.DECISION) {
-      throw Problem.questionClosed("interrupt", interruptId, closedBy);
+      throw Problem.questionClosed("interrupt", row.interruptId(), closedBy);
     }
     if (closedBy != null) {
-      if (Decisions.same(row.decisionJson(), decisionJson) && tx.actor().equals(row.actor())) {
+      if (Decisions.same(row.decisionJson(), decision.decisionJson())
+          && tx.actor().equals(row.actor())) {
         return row;
       }
       throw alreadyDecided(row);
     }
-    Decisions.Summary summary = Decisions.check(row, decisionJson);
+    Decisions.Summary summary = checked.get();
     if (row.approvalId() != null) {
-      approvals.settle(tx, row.approvalId(), summary.approval(), notes);
+      approvals.settle(tx, row.approvalId(), summary.approval(), decision.notes());
     }
-    InterruptRow decided = decide(tx, row, summary.status(), decisionJson);
+    InterruptRow decided = decide(tx, row, summary, decision.decisionJson());
     runs.unblock(tx, row.runId());
     return decided;
   }
@@ -214,7 +227,7 @@ public final class Interrupts implements Approvals.Follower {
     if (approval.subjectId() != null) {
       InterruptRow row = get(tx, approval.subjectId());
       String decision = uniform(row, approval);
-      decide(tx, row, Decisions.check(row, decision).status(), decision);
+      decide(tx, row, Decisions.check(row, decision), decision);
     }
   }
 
@@ -243,18 +256,19 @@ public final class Interrupts implements Approvals.Follower {
   }
 
   private InterruptRow decide(
-      Tx tx, InterruptRow row, InterruptStatus status, String decisionJson) {
+      Tx tx, InterruptRow row, Decisions.Summary summary, String decisionJson) {
     InterruptRow decided =
-        mapper(tx).decide(row.interruptId(), status, decisionJson, tx.now(), tx.actor());
+        mapper(tx).decide(row.interruptId(), summary.status(), decisionJson, tx.now(), tx.actor());
     if (decided == null) {
-      throw alreadyDecided(row);
+      throw new IllegalStateException(
+          "interrupt " + row.interruptId() + " changed within its transaction");
     }
     audit.append(
         tx,
         event(decided, "interrupt.resolved")
-            .with("status", status)
+            .with("status", decided.status())
             .with("closed_by", ClosedBy.DECISION)
-            .with("decision", new RawValue(Redaction.redact(decisionJson))));
+            .with("decision", summary.onRecord()));
     return decided;
   }
 

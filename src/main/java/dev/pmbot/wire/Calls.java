@@ -15,7 +15,6 @@ import java.io.ByteArrayOutputStream;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiFunction;
-import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /**
@@ -50,25 +49,21 @@ public final class Calls {
   }
 
   /**
-   * Answers with what the work did, once, after a check that may take a while and is done before
-   * the work waits for its turn to write.
+   * Answers with what the work did, once, given what was found out ahead: what may take a while is
+   * done before the work waits for its turn to write.
    */
-  public <R extends Message> void mutate(
-      Message request, StreamObserver<R> observer, Consumer<Tx> check, Work<R> work) {
+  public <A, R extends Message> void mutate(
+      Message request, StreamObserver<R> observer, Work<A> ahead, BiFunction<Tx, A, R> work) {
     Context context = Context.current();
     answer(
         observer,
         store
-            .read(
-                tx -> {
-                  check.accept(tx);
-                  return true;
-                })
+            .read(ahead)
             .thenCompose(
-                ignored -> {
+                found -> {
                   Context before = context.attach();
                   try {
-                    return carryOut(request, new byte[0], work);
+                    return carryOut(request, new byte[0], tx -> work.apply(tx, found));
                   } finally {
                     context.detach(before);
                   }

@@ -71,6 +71,11 @@ public final class Statuses {
   }
 
   private static StatusRuntimeException of(Problem problem) {
+    return StatusProto.toStatusRuntimeException(toProto(problem));
+  }
+
+  /** A refusal as a message: what travels for a call, and for one of several things in a call. */
+  public static com.google.rpc.Status toProto(Problem problem) {
     com.google.rpc.Status.Builder status =
         com.google.rpc.Status.newBuilder()
             .setCode(code(problem.reason()).getNumber())
@@ -101,7 +106,7 @@ public final class Statuses {
               .build();
       status.addDetails(Any.pack(RetryInfo.newBuilder().setRetryDelay(delay).build()));
     }
-    return StatusProto.toStatusRuntimeException(status.build());
+    return status.build();
   }
 
   private static Code code(Reason reason) {

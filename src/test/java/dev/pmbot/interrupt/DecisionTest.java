@@ -379,7 +379,7 @@ final class DecisionTest {
     Interrupt interrupt = twoActions();
     Interrupt first = scenario.resolve(interrupt, decision("edit", "reject"));
     List<String> before = scenario.eventTypes(workspace.getWorkspaceId());
-    server.time().advance(java.time.Duration.ofMinutes(1));
+    server.time().advance(java.time.Duration.ofSeconds(1));
     assertEquals(first, scenario.resolve(interrupt, decision("edit", "reject")));
     assertEquals(first, scenario.resolve(interrupt, " " + decision("edit", "reject") + "\n"));
     assertEquals(before, scenario.eventTypes(workspace.getWorkspaceId()));
@@ -525,7 +525,7 @@ final class DecisionTest {
     String decision = answer.append("]}").toString();
     Failures.Refusal refusal =
         Failures.of(Reason.REASON_TOO_LARGE, () -> scenario.resolve(question, decision));
-    assertEquals(Map.of("limit", "2097152"), refusal.metadata());
+    assertEquals(Map.of("limit", "2088960"), refusal.metadata());
     assertEquals(question, read(question));
   }
 
@@ -537,10 +537,9 @@ final class DecisionTest {
         .interrupts()
         .resolveInterrupt(
             ResolveInterruptRequest.newBuilder()
-                .setInterruptId(interrupt.getInterruptId())
-                .setPayloadHash(interrupt.getPayloadHash())
-                .setDecisionJson(decision("approve", "reject"))
-                .setNotes("b is needed; api_key=s3cr3t-s3cr3t")
+                .addDecisions(
+                    Scenario.decision(interrupt, decision("approve", "reject")).toBuilder()
+                        .setNotes("b is needed; api_key=s3cr3t-s3cr3t"))
                 .build());
     String notes = approval(interrupt).getNotes();
     assertTrue(notes.startsWith("b is needed; api_key=[redacted:"), notes);
@@ -554,10 +553,9 @@ final class DecisionTest {
         .interrupts()
         .resolveInterrupt(
             ResolveInterruptRequest.newBuilder()
-                .setInterruptId(interrupt.getInterruptId())
-                .setPayloadHash(interrupt.getPayloadHash())
-                .setDecisionJson(decision("approve", "reject"))
-                .setNotes("pwd=x1 ".repeat(580))
+                .addDecisions(
+                    Scenario.decision(interrupt, decision("approve", "reject")).toBuilder()
+                        .setNotes("pwd=x1 ".repeat(580)))
                 .build());
     String notes = approval(interrupt).getNotes();
     assertTrue(notes.startsWith("pwd=[redacted:password] "), notes);

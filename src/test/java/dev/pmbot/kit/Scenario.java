@@ -19,8 +19,10 @@ import dev.pmbot.v1.CreateRunRequest;
 import dev.pmbot.v1.CreateRunResponse;
 import dev.pmbot.v1.CreateWorkspaceRequest;
 import dev.pmbot.v1.EventFilter;
+import dev.pmbot.v1.GetInterruptRequest;
 import dev.pmbot.v1.GetRunRequest;
 import dev.pmbot.v1.Interrupt;
+import dev.pmbot.v1.InterruptDecision;
 import dev.pmbot.v1.InterruptKind;
 import dev.pmbot.v1.ListEventsRequest;
 import dev.pmbot.v1.ListEventsResponse;
@@ -323,16 +325,32 @@ public final class Scenario {
         .getRun();
   }
 
-  /** The person decides. */
+  /** What a person decides about a question. */
+  public static InterruptDecision decision(Interrupt interrupt, String decisionJson) {
+    return InterruptDecision.newBuilder()
+        .setInterruptId(interrupt.getInterruptId())
+        .setPayloadHash(interrupt.getPayloadHash())
+        .setDecisionJson(decisionJson)
+        .build();
+  }
+
+  /** The person decides; the question as it is then. */
   public Interrupt resolve(Interrupt interrupt, String decisionJson) {
-    return operator()
+    operator()
         .interrupts()
         .resolveInterrupt(
             ResolveInterruptRequest.newBuilder()
-                .setInterruptId(interrupt.getInterruptId())
-                .setPayloadHash(interrupt.getPayloadHash())
-                .setDecisionJson(decisionJson)
-                .build())
+                .addDecisions(decision(interrupt, decisionJson))
+                .build());
+    return read(interrupt);
+  }
+
+  /** The question as it is now. */
+  public Interrupt read(Interrupt interrupt) {
+    return operator()
+        .interrupts()
+        .getInterrupt(
+            GetInterruptRequest.newBuilder().setInterruptId(interrupt.getInterruptId()).build())
         .getInterrupt();
   }
 

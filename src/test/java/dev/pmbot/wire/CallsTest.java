@@ -19,7 +19,6 @@ import dev.pmbot.v1.CreateRunRequest;
 import dev.pmbot.v1.CreateRunResponse;
 import dev.pmbot.v1.CreateWorkspaceRequest;
 import dev.pmbot.v1.CreateWorkspaceResponse;
-import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.ProposeChangesetRequest;
 import dev.pmbot.v1.ProposeChangesetResponse;
 import dev.pmbot.v1.Question;
@@ -27,8 +26,6 @@ import dev.pmbot.v1.RaiseInterruptsRequest;
 import dev.pmbot.v1.RaiseInterruptsResponse;
 import dev.pmbot.v1.Reason;
 import dev.pmbot.v1.RegisterRepoRequest;
-import dev.pmbot.v1.ResolveInterruptRequest;
-import dev.pmbot.v1.ResolveInterruptResponse;
 import dev.pmbot.v1.RunServiceGrpc;
 import dev.pmbot.v1.RunStatus;
 import dev.pmbot.v1.Workspace;
@@ -124,7 +121,7 @@ final class CallsTest {
   }
 
   @Test
-  void largeRepliesAboutQuestionsComeBackByteForByte() {
+  void aLargeReplyOfRaiseInterruptsComesBackByteForByte() {
     Scenario.Held held = scenario.running(workspace);
     Question question =
         Scenario.question("q1", "Which one?").toBuilder()
@@ -143,19 +140,16 @@ final class CallsTest {
                 .addQuestions(Scenario.question("q2", "And which other?"))
                 .build());
     RaiseInterruptsResponse raised = server.as(Role.WORKER).interrupts().raiseInterrupts(raise);
-    Interrupt interrupt = raised.getInterrupts(0);
-    ResolveInterruptRequest resolve =
-        Scenario.withRequestId(
-            ResolveInterruptRequest.newBuilder()
-                .setInterruptId(interrupt.getInterruptId())
-                .setPayloadHash(interrupt.getPayloadHash())
-                .setDecisionJson(
-                    "{ \"answer\" : {\"password\":\"hunter2\",\"note\":\"" + LARGE + "\"}}")
-                .build());
-    ResolveInterruptResponse resolved =
-        server.as(Role.OPERATOR).interrupts().resolveInterrupt(resolve);
     assertSameBytes(raised, server.as(Role.WORKER).interrupts().raiseInterrupts(raise));
-    assertSameBytes(resolved, server.as(Role.OPERATOR).interrupts().resolveInterrupt(resolve));
+    scenario.resolve(
+        raised.getInterrupts(0),
+        "{ \"answer\" : {\"password\":\"hunter2\",\"note\":\"" + LARGE + "\"}}");
+    assertSameBytes(raised, server.as(Role.WORKER).interrupts().raiseInterrupts(raise));
+    // The decision, large and redacted, is part of what a question is from now on.
+    RaiseInterruptsRequest again = Scenario.withRequestId(raise);
+    RaiseInterruptsResponse decided = server.as(Role.WORKER).interrupts().raiseInterrupts(again);
+    assertTrue(decided.getInterrupts(0).getDecisionJson().contains(LARGE));
+    assertSameBytes(decided, server.as(Role.WORKER).interrupts().raiseInterrupts(again));
   }
 
   @Test
