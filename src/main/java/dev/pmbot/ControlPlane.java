@@ -42,6 +42,8 @@ import dev.pmbot.run.RunService;
 import dev.pmbot.run.Runs;
 import dev.pmbot.server.Consistency;
 import dev.pmbot.server.ContradictionMapper;
+import dev.pmbot.server.Housekeeping;
+import dev.pmbot.server.Measurements;
 import dev.pmbot.server.ServerService;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.SqliteInspection;
@@ -199,6 +201,7 @@ public final class ControlPlane implements AutoCloseable {
         .join();
     claims.adopt(store);
     claims.sweep(store, timer);
+    new Housekeeping(store, time, timer).begin();
 
     // From the outside in: what is thrown becomes a status; token and role; then bytes become
     // messages, and inside
@@ -227,7 +230,14 @@ public final class ControlPlane implements AutoCloseable {
                 feed,
                 (tx, runId, workspaceId) -> runs.get(tx, runId, workspaceId).workspaceId()),
             new ServerService(
-                config, store, time.nowMicros(), ArtifactFiles.LARGEST, Claims.MOST_WAITING),
+                calls,
+                config,
+                store,
+                new Measurements(
+                    store, artifacts, directory.root(), feed::openStreams, claims::waiting, time),
+                time.nowMicros(),
+                ArtifactFiles.LARGEST,
+                Claims.MOST_WAITING),
             health.getHealthService(),
             ProtoReflectionServiceV1.newInstance(),
             ProtoReflectionService.newInstance());

@@ -28,13 +28,14 @@ public final class ArtifactCheck {
   }
 
   /**
-   * Looks for the file of every row; how many rows there are. What stands elsewhere than in the
-   * folder of artifacts is not looked at.
+   * Looks for the file of every row, and whether the rows are as many as were counted. What stands
+   * elsewhere than in the folder of artifacts is not looked at.
    *
    * @param hashes whether the files are read, not only measured
    */
-  public long rows(boolean hashes) {
+  public void rows(boolean hashes) {
     long count = 0;
+    long bytes = 0;
     String behind = "";
     List<Standing> rows;
     do {
@@ -43,12 +44,20 @@ public final class ArtifactCheck {
       for (Standing row : rows) {
         behind = row.artifactId();
         count++;
+        bytes += row.sizeBytes();
         if (row.uri().startsWith(ArtifactFiles.ROOT)) {
           checkFile(row, hashes);
         }
       }
     } while (rows.size() == ROWS_AT_ONCE);
-    return count;
+    Artifacts.Totals counted = store.read(tx -> tx.mapper(ArtifactMapper.class).totals()).join();
+    if (!counted.equals(new Artifacts.Totals(count, bytes))) {
+      found.accept(
+          Disagreement.of(
+              "artifact_totals",
+              "it says %d artifacts of %d bytes, there are %d of %d"
+                  .formatted(counted.artifacts(), counted.sizeBytes(), count, bytes)));
+    }
   }
 
   private void checkFile(Standing row, boolean hashes) {
@@ -85,15 +94,9 @@ public final class ArtifactCheck {
         : wrong;
   }
 
-  /** Looks for the row of every file; how many files there are. */
-  public long files() throws IOException {
-    long[] count = {0};
-    files.walk(
-        path -> {
-          count[0]++;
-          checkRow(path);
-        });
-    return count[0];
+  /** Looks for the row of every file. */
+  public void files() throws IOException {
+    files.walk(this::checkRow);
   }
 
   private void checkRow(String path) {

@@ -4,6 +4,7 @@ import java.util.List;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Param;
 import org.apache.ibatis.annotations.Select;
+import org.apache.ibatis.annotations.Update;
 import org.jspecify.annotations.Nullable;
 
 /** The rows of {@code artifacts}. */
@@ -25,6 +26,15 @@ public interface ArtifactMapper {
   /** The run's artifact at a place. */
   @Select("SELECT * FROM artifacts WHERE run_id = #{runId} AND uri = #{uri}")
   @Nullable ArtifactRow findByUri(String runId, String uri);
+
+  /** Counts one more. */
+  @Update(
+      "UPDATE artifact_totals SET artifacts = artifacts + 1, size_bytes = size_bytes + #{sizeBytes}")
+  void count(long sizeBytes);
+
+  /** How many there are, and how large together. */
+  @Select("SELECT artifacts, size_bytes FROM artifact_totals")
+  Artifacts.Totals totals();
 
   /** Where artifacts stand and what their files hold, in the order of their ids. */
   @Select(

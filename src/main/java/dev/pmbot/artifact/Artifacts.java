@@ -79,7 +79,9 @@ public final class Artifacts {
             tx.now(),
             content.sizeBytes(),
             announced.metadataJson());
-    tx.mapper(ArtifactMapper.class).insert(row);
+    ArtifactMapper mapper = tx.mapper(ArtifactMapper.class);
+    mapper.insert(row);
+    mapper.count(row.sizeBytes());
     audit.append(
         tx,
         Event.of(row.workspaceId(), "artifact.stored")
@@ -91,6 +93,19 @@ public final class Artifacts {
             .with("hash", row.hash())
             .with("size_bytes", row.sizeBytes()));
     return row;
+  }
+
+  /**
+   * All artifacts together.
+   *
+   * @param artifacts how many there are
+   * @param sizeBytes how large they are
+   */
+  public record Totals(long artifacts, long sizeBytes) {}
+
+  /** All artifacts together, as they were counted when each was added. */
+  public Totals totals(Tx tx) {
+    return tx.mapper(ArtifactMapper.class).totals();
   }
 
   /** The artifact with an id. */

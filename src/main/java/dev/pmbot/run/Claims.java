@@ -69,6 +69,11 @@ public final class Claims implements AutoCloseable {
     return interventions;
   }
 
+  /** Claims that wait now. */
+  public int waiting() {
+    return waiters.count();
+  }
+
   Waiters waiters() {
     return waiters;
   }

@@ -103,6 +103,13 @@ final class Waiters implements AutoCloseable {
     return waiter;
   }
 
+  /** Claims that wait now. */
+  int count() {
+    synchronized (waiting) {
+      return waiting.size();
+    }
+  }
+
   /** A run of this graph may be claimed: wakes the first who can take it. */
   void wake(String workspaceId, String graphId) {
     Work work = new Work(workspaceId, graphId);

@@ -1,5 +1,7 @@
 package dev.pmbot.server;
 
+import com.google.protobuf.Duration;
+import dev.pmbot.artifact.Artifacts;
 import dev.pmbot.config.Config;
 import dev.pmbot.feed.Feed;
 import dev.pmbot.json.JsonText;
@@ -9,6 +11,7 @@ import dev.pmbot.v1.GetServerInfoResponse;
 import dev.pmbot.v1.Limits;
 import dev.pmbot.v1.ServerServiceGrpc;
 import dev.pmbot.wire.CallContext;
+import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Fields;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.ProtoTime;
@@ -17,16 +20,26 @@ import java.util.Locale;
 
 /** The calls about the server itself. */
 public final class ServerService extends ServerServiceGrpc.ServerServiceImplBase {
+  private final Calls calls;
   private final Config config;
   private final Store store;
+  private final Measurements measurements;
   private final long startedAt;
   private final Limits limits;
 
   /** What this server is. */
   public ServerService(
-      Config config, Store store, long startedAt, long largestArtifact, int mostWaitingClaims) {
+      Calls calls,
+      Config config,
+      Store store,
+      Measurements measurements,
+      long startedAt,
+      long largestArtifact,
+      int mostWaitingClaims) {
+    this.calls = calls;
     this.config = config;
     this.store = store;
+    this.measurements = measurements;
     this.startedAt = startedAt;
     this.limits =
         Limits.newBuilder()
@@ -44,19 +57,45 @@ public final class ServerService extends ServerServiceGrpc.ServerServiceImplBase
   public void getServerInfo(
       GetServerInfoRequest request, StreamObserver<GetServerInfoResponse> observer) {
     Principal principal = CallContext.principal();
-    observer.onNext(
-        GetServerInfoResponse.newBuilder()
-            .setVersion(Config.version())
-            .setDatabase("sqlite")
-            .setSchemaVersion(store.schemaVersion())
-            .setDataDirectory(config.dataDirectory().toAbsolutePath().normalize().toString())
-            .setIncarnation(store.incarnation())
-            .setStartedAt(ProtoTime.toProto(startedAt))
-            .setSynchronous(config.synchronous().name().toLowerCase(Locale.ROOT))
-            .setActor(principal.actor())
-            .setRole(principal.role().name().toLowerCase(Locale.ROOT))
-            .setLimits(limits)
-            .build());
-    observer.onCompleted();
+    // What needs no database is measured before: nothing is waited for inside a transaction.
+    Measurements.Now now = measurements.now();
+    calls.read(
+        observer,
+        tx ->
+            GetServerInfoResponse.newBuilder()
+                .setVersion(Config.version())
+                .setDatabase("sqlite")
+                .setSchemaVersion(store.schemaVersion())
+                .setDataDirectory(config.dataDirectory().toAbsolutePath().normalize().toString())
+                .setIncarnation(store.incarnation())
+                .setStartedAt(ProtoTime.toProto(startedAt))
+                .setSynchronous(config.synchronous().name().toLowerCase(Locale.ROOT))
+                .setActor(principal.actor())
+                .setRole(principal.role().name().toLowerCase(Locale.ROOT))
+                .setLimits(limits)
+                .setMeasurements(
+                    toProto(now, measurements.artifacts(tx), measurements.expiredReplies(tx)))
+                .build());
+  }
+
+  private static dev.pmbot.v1.Measurements toProto(
+      Measurements.Now now, Artifacts.Totals artifacts, int expiredReplies) {
+    return dev.pmbot.v1.Measurements.newBuilder()
+        .setUptime(
+            Duration.newBuilder()
+                .setSeconds(now.uptime().toSeconds())
+                .setNanos(now.uptime().getNano()))
+        .setDatabaseBytes(now.database().databaseBytes())
+        .setLogBytes(now.database().logBytes())
+        .setFreeDiskBytes(now.freeDiskBytes())
+        .setArtifacts(artifacts.artifacts())
+        .setArtifactBytes(artifacts.sizeBytes())
+        .setExpiredReplies(expiredReplies)
+        .setOpenStreams(now.openStreams())
+        .setWaitingClaims(now.waitingClaims())
+        .setWaitingWrites(now.waitingWrites())
+        .setHeapUsedBytes(now.heapUsedBytes())
+        .setHeapLargestBytes(now.heapLargestBytes())
+        .build();
   }
 }

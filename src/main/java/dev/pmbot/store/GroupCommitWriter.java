@@ -82,6 +82,10 @@ final class GroupCommitWriter implements AutoCloseable {
     return unit.future;
   }
 
+  int waiting() {
+    return queue.size();
+  }
+
   /** Finishes what is waiting, writes the log back into the database, and ends the thread. */
   @Override
   public void close() {

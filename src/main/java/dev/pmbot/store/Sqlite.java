@@ -17,11 +17,13 @@ final class Sqlite {
   static final int BUSY_TIMEOUT_MILLIS = 5_000;
   private static final long LARGEST_LOG_KEPT = 64L << 20;
 
+  private final Path file;
   private final Path log;
   private final String url;
   private final Synchronous synchronous;
 
   Sqlite(Path file, Synchronous synchronous) {
+    this.file = file;
     this.log = file.resolveSibling(file.getFileName() + "-wal");
     this.url = "jdbc:sqlite:" + file.toAbsolutePath();
     this.synchronous = synchronous;
@@ -29,6 +31,11 @@ final class Sqlite {
 
   String url() {
     return url;
+  }
+
+  /** The sizes of the files. */
+  Store.Size size() {
+    return new Store.Size(file.toFile().length(), logBytes());
   }
 
   /** The size of the write-ahead log's file; what is in it may be less. */

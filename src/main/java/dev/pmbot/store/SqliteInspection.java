@@ -114,6 +114,16 @@ public final class SqliteInspection implements Store {
   }
 
   @Override
+  public int waitingWrites() {
+    return 0;
+  }
+
+  @Override
+  public Size size() {
+    return sqlite.size();
+  }
+
+  @Override
   public String incarnation() {
     return facts.incarnation();
   }

@@ -12,6 +12,7 @@ import java.util.function.BooleanSupplier;
 public final class SqliteStore implements Store {
   private static final int READERS = 4;
 
+  private final Sqlite sqlite;
   private final Migrations.Facts facts;
   private final ExecutorService replies;
   private final GroupCommitWriter writer;
@@ -30,7 +31,7 @@ public final class SqliteStore implements Store {
       Ids ids,
       Time time,
       CrashPoints crashPoints) {
-    Sqlite sqlite = new Sqlite(file, synchronous);
+    sqlite = new Sqlite(file, synchronous);
     // Reading the mappers takes as long as migrating; neither needs the other.
     CompletableFuture<Sessions> reading =
         CompletableFuture.supplyAsync(() -> new Sessions(mappers));
@@ -50,6 +51,16 @@ public final class SqliteStore implements Store {
   @Override
   public <T> CompletableFuture<T> read(Work<T> work) {
     return readers.submit(work);
+  }
+
+  @Override
+  public int waitingWrites() {
+    return writer.waiting();
+  }
+
+  @Override
+  public Size size() {
+    return sqlite.size();
   }
 
   @Override

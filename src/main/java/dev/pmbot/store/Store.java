@@ -28,6 +28,20 @@ public interface Store extends AutoCloseable {
   /** Does a unit of work in a transaction that only reads, on a thread of the store. */
   <T> CompletableFuture<T> read(Work<T> work);
 
+  /** How many units wait for their turn to write. */
+  int waitingWrites();
+
+  /**
+   * How much the database takes on the disk.
+   *
+   * @param databaseBytes the database itself
+   * @param logBytes what it writes ahead
+   */
+  record Size(long databaseBytes, long logBytes) {}
+
+  /** How much the database takes on the disk now; cheap, however large it is. */
+  Size size();
+
   /** Names this database's history: cursors are bound to it. */
   String incarnation();
 

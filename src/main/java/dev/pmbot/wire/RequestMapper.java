@@ -1,5 +1,6 @@
 package dev.pmbot.wire;
 
+import org.apache.ibatis.annotations.Delete;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Select;
 import org.jspecify.annotations.Nullable;
@@ -34,4 +35,20 @@ public interface RequestMapper {
         response = excluded.response, expires_at = excluded.expires_at
       """)
   void remember(String principal, String requestId, RequestRow row);
+
+  /** Forgets what has expired, the oldest first; tells how many rows. */
+  @Delete(
+      """
+      DELETE FROM requests WHERE (principal, request_id) IN (
+        SELECT principal, request_id FROM requests
+        WHERE expires_at <= #{now} ORDER BY expires_at LIMIT #{limit})
+      """)
+  int forgetExpired(long now, int limit);
+
+  /** How many have expired, counted no further than a limit. */
+  @Select(
+      """
+      SELECT count(*) FROM (SELECT 1 FROM requests WHERE expires_at <= #{now} LIMIT #{limit}) AS expired
+      """)
+  int expired(long now, int limit);
 }

@@ -233,7 +233,14 @@ final class ConsistencyTest {
             "a row that is gone",
             artifact.getUri(),
             "no row",
-            sql("DELETE FROM artifacts WHERE artifact_id = '" + artifact.getArtifactId() + "'")),
+            sql(
+                "DELETE FROM artifacts WHERE artifact_id = '" + artifact.getArtifactId() + "'",
+                "UPDATE artifact_totals SET artifacts = artifacts - 1, size_bytes = size_bytes - 3")),
+        disagreement(
+            "a count of artifacts that does not count",
+            "artifact_totals",
+            "it says 4 artifacts of",
+            sql("UPDATE artifact_totals SET artifacts = artifacts + 1")),
         harmless(
             "an upload that a crash cut short",
             "artifacts/.incoming/1234",
