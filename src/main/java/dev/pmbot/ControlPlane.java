@@ -173,6 +173,7 @@ public final class ControlPlane implements AutoCloseable {
     approvals.onResolved(ApprovalKind.CHANGESET_APPLY, changesets::decided);
     runs.blockedBy(interrupts::blocks);
     runs.blockedBy(approvals::blocks);
+    runs.askedToSpendBy(approvals::asksToSpend);
     runs.onEnded(interrupts::closeAll);
     runs.onEnded(approvals::closeAll);
 

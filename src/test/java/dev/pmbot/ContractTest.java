@@ -64,6 +64,7 @@ import dev.pmbot.v1.ProposeChangesetResponse;
 import dev.pmbot.v1.Question;
 import dev.pmbot.v1.RaiseInterruptsRequest;
 import dev.pmbot.v1.Reason;
+import dev.pmbot.v1.RecordUsageRequest;
 import dev.pmbot.v1.RegisterRepoRequest;
 import dev.pmbot.v1.ReleaseRunRequest;
 import dev.pmbot.v1.RenewLeaseRequest;
@@ -367,6 +368,32 @@ final class ContractTest {
                       .setLeaseToken(held.leaseToken())
                       .build());
             });
+    tested("RunService/RenewLease")
+        .when(
+            "its running time crosses the limit",
+            List.of("run.budget_exceeded"),
+            world -> {
+              Scenario.Held held = world.running("{\"max_wall_seconds\":1}");
+              server.time().advance(java.time.Duration.ofSeconds(2));
+              return world.prepared(
+                  RenewLeaseRequest.newBuilder()
+                      .setRunId(held.runId())
+                      .setLeaseToken(held.leaseToken())
+                      .build());
+            });
+    rpc("RunService/RecordUsage", "run_id", "lease_token")
+        .when(
+            "within the budget",
+            List.of("run.usage_recorded"),
+            world -> world.prepared(usage(world.running("{\"max_total_tokens\":100}"), 100)))
+        .when(
+            "crossing a limit",
+            List.of("run.usage_recorded", "run.budget_exceeded"),
+            world -> world.prepared(usage(world.running("{\"max_total_tokens\":100}"), 101)))
+        .when(
+            "nothing was used",
+            List.of(),
+            world -> world.prepared(usage(world.running("{\"max_total_tokens\":100}"), 0)));
     rpc("RunService/PauseRun", "run_id", "lease_token")
         .when(
             "a question is pending",
@@ -392,13 +419,21 @@ final class ContractTest {
         .when(
             "a cancel was asked for, and the lease is let go",
             List.of("run.cancelled"),
-            world -> world.prepared(pause(world.cancelRequested()).setReleaseLease(true).build()));
+            world -> world.prepared(pause(world.cancelRequested()).setReleaseLease(true).build()))
+        .when(
+            "over budget for too long, and the lease is let go",
+            List.of("run.failed"),
+            world -> world.prepared(pause(world.overBudget()).setReleaseLease(true).build()));
     rpc("RunService/ReleaseRun", "run_id", "lease_token")
         .when("running", List.of("run.released"), world -> world.prepared(release(world.running())))
         .when(
             "a cancel was asked for",
             List.of("run.cancelled"),
-            world -> world.prepared(release(world.cancelRequested())));
+            world -> world.prepared(release(world.cancelRequested())))
+        .when(
+            "over budget for too long",
+            List.of("run.failed"),
+            world -> world.prepared(release(world.overBudget())));
     rpc("RunService/CompleteRun", "run_id", "lease_token")
         .when(
             "nothing is open",
@@ -449,6 +484,20 @@ final class ContractTest {
             "a run may not start",
             List.of("approval.resolved", "run.rejected"),
             world -> world.prepared(resolve(world.proposed().getApproval(), false)))
+        .when(
+            "more may be spent",
+            List.of("approval.resolved", "interrupt.resolved", "run.budget_extended"),
+            world -> {
+              Scenario.Held held = world.running("{\"max_total_tokens\":100}");
+              Interrupt raised = scenario.raise(held, moreTokens()).get(0);
+              return world.prepared(
+                  resolve(
+                      Approval.newBuilder()
+                          .setApprovalId(raised.getApprovalId())
+                          .setPayloadHash(raised.getPayloadHash())
+                          .build(),
+                      true));
+            })
         .when(
             "a changeset may be applied",
             List.of("approval.resolved", "changeset.approved"),
@@ -549,6 +598,17 @@ final class ContractTest {
               scenario.pause(held);
               return world.prepared(
                   resolve(raised, "{\"decisions\":[{\"action_id\":\"a1\",\"type\":\"reject\"}]}"));
+            });
+    tested("InterruptService/ResolveInterrupt")
+        .when(
+            "more may be spent",
+            List.of("approval.resolved", "interrupt.resolved", "run.budget_extended"),
+            world -> {
+              Scenario.Held held = world.running("{\"max_total_tokens\":100}");
+              return world.prepared(
+                  resolve(
+                      scenario.raise(held, moreTokens()).get(0),
+                      "{\"decisions\":[{\"action_id\":\"a1\",\"type\":\"approve\"}]}"));
             });
     read(
         "InterruptService/GetInterrupt",
@@ -737,6 +797,36 @@ final class ContractTest {
       return scenario.running(repo());
     }
 
+    Scenario.Held running(String budget) {
+      return scenario.running(
+          server
+              .as(Role.OPERATOR)
+              .runs()
+              .createRun(
+                  scenario
+                      .newRun(workspace)
+                      .setAgentRunSpecJson("{\"execution\":{\"budget\":" + budget + "}}")
+                      .build()));
+    }
+
+    /** It was told so a whole term of its lease ago, and has asked nobody. */
+    Scenario.Held overBudget() {
+      Scenario.Held held = running("{\"max_total_tokens\":100}");
+      server.as(Role.WORKER).runs().recordUsage(usage(held, 101));
+      for (int third = 0; third < 3; third++) {
+        server
+            .as(Role.WORKER)
+            .runs()
+            .renewLease(
+                RenewLeaseRequest.newBuilder()
+                    .setRunId(held.runId())
+                    .setLeaseToken(held.leaseToken())
+                    .build());
+        server.time().advance(java.time.Duration.ofSeconds(20));
+      }
+      return held;
+    }
+
     Scenario.Held cancelRequested() {
       Scenario.Held held = running();
       server.as(Role.OPERATOR).runs().cancelRun(cancel(held.run()));
@@ -791,6 +881,19 @@ final class ContractTest {
 
   private static PauseRunRequest.Builder pause(Scenario.Held held) {
     return PauseRunRequest.newBuilder().setRunId(held.runId()).setLeaseToken(held.leaseToken());
+  }
+
+  private static RecordUsageRequest usage(Scenario.Held held, long tokens) {
+    return RecordUsageRequest.newBuilder()
+        .setRunId(held.runId())
+        .setLeaseToken(held.leaseToken())
+        .setTokens(tokens)
+        .build();
+  }
+
+  /** A question whose yes gives the run 1,000 tokens. */
+  private static Question moreTokens() {
+    return Scenario.spend("s", "{\"budget\":{\"max_total_tokens\":1000}}");
   }
 
   private static CancelRunRequest cancel(Run run) {
@@ -1077,7 +1180,7 @@ final class ContractTest {
             appendNothing.add(name);
           }
         });
-    assertEquals(Set.of("RunService/RenewLease"), appendNothing);
+    assertEquals(Set.of(), appendNothing);
   }
 
   /** One line of the documentation's table. */

@@ -38,6 +38,7 @@ public final class Roles {
           Map.entry("RunService/ClaimRuns", WORKER),
           Map.entry("RunService/StartRun", WORKER),
           Map.entry("RunService/RenewLease", WORKER),
+          Map.entry("RunService/RecordUsage", WORKER),
           Map.entry("RunService/PauseRun", WORKER),
           Map.entry("RunService/ReleaseRun", WORKER),
           Map.entry("RunService/CompleteRun", WORKER),

@@ -4,6 +4,7 @@ import dev.pmbot.audit.Audit;
 import dev.pmbot.audit.Event;
 import dev.pmbot.json.JsonText;
 import dev.pmbot.repo.Repos;
+import dev.pmbot.run.Budget;
 import dev.pmbot.run.RunRow;
 import dev.pmbot.run.RunStatus;
 import dev.pmbot.run.Runs;
@@ -13,7 +14,10 @@ import dev.pmbot.wire.Fields;
 import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
+import dev.pmbot.wire.Violation;
+import dev.pmbot.workspace.BudgetKeys;
 import dev.pmbot.workspace.Workspaces;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
@@ -27,6 +31,8 @@ import tools.jackson.databind.util.RawValue;
 
 /** The human gates. */
 public final class Approvals {
+  private static final String BUDGET = "budget";
+
   private final Workspaces workspaces;
   private final Repos repos;
   private final Runs runs;
@@ -91,7 +97,7 @@ public final class Approvals {
       ApprovalKind kind,
       @Nullable Risk risk,
       String payloadJson) {
-    checkPayload(payloadJson);
+    checkPayload(kind, payloadJson);
     RunRow run = runs.fence(tx, runId, token);
     Set<RunStatus> asking = EnumSet.of(RunStatus.RUNNING, RunStatus.BLOCKED);
     if (!asking.contains(run.status())) {
@@ -102,7 +108,7 @@ public final class Approvals {
     return standing != null ? standing : request(tx, run, kind, null, payloadJson, hash, risk);
   }
 
-  private static void checkPayload(String payloadJson) {
+  private static void checkPayload(ApprovalKind kind, String payloadJson) {
     JsonNode payload = JsonText.parse(payloadJson, Fields.LARGEST_JSON);
     if (!payload.isObject()) {
       throw Problem.invalidField("payload_json", "must be a JSON object");
@@ -111,6 +117,13 @@ public final class Approvals {
     if (!title.isString() || title.stringValue().isBlank()) {
       throw Problem.invalidField(
           "payload_json.title", "is required: a text that says what is asked");
+    }
+    if (kind == ApprovalKind.SPEND) {
+      List<Violation> violations = new ArrayList<>();
+      BudgetKeys.checkStrictly(payload.path(BUDGET), "payload_json." + BUDGET, violations);
+      if (!violations.isEmpty()) {
+        throw Problem.invalidFields(violations);
+      }
     }
   }
 
@@ -167,9 +180,21 @@ public final class Approvals {
       return sameAgain(tx, row, status);
     }
     ApprovalRow resolved = settle(tx, row, status, notes);
+    if (row.kind() == ApprovalKind.SPEND && row.subjectId() == null) {
+      spendDecided(tx, resolved);
+    }
     follower(row).decided(tx, resolved);
     runs.unblock(tx, row.runId());
     return resolved;
+  }
+
+  /** One that belongs to a question is seen to by that. */
+  private void spendDecided(Tx tx, ApprovalRow resolved) {
+    List<Budget> granted =
+        resolved.status() == ApprovalStatus.APPROVED
+            ? List.of(Budget.of(JsonText.read(resolved.payloadJson()).path(BUDGET)))
+            : List.of();
+    runs.spendDecided(tx, resolved.runId(), granted);
   }
 
   private Follower follower(ApprovalRow row) {
@@ -265,6 +290,12 @@ public final class Approvals {
    */
   public List<String> decidedMidRun(Tx tx, List<String> runIds) {
     return tx.mapper(ApprovalMapper.class).decidedMidRun(runIds);
+  }
+
+  /** Whether a run has asked a person to let it spend more, and has no answer yet. */
+  public boolean asksToSpend(Tx tx, String runId) {
+    return tx.mapper(ApprovalMapper.class).pendingOfRun(runId).stream()
+        .anyMatch(row -> row.kind() == ApprovalKind.SPEND);
   }
 
   /** The approval with an id. */

@@ -4,10 +4,12 @@ import dev.pmbot.approval.ApprovalStatus;
 import dev.pmbot.json.JsonProblem;
 import dev.pmbot.json.JsonSchemas;
 import dev.pmbot.json.JsonText;
+import dev.pmbot.run.Budget;
 import dev.pmbot.wire.Fields;
 import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Violation;
+import dev.pmbot.workspace.BudgetKeys;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -24,6 +26,9 @@ import tools.jackson.databind.util.RawValue;
 final class Decisions {
   private static final String FIELD = "decision_json";
 
+  /** The argument of an action of kind {@code approve_spend} that extends the run's budget. */
+  static final String BUDGET = "budget";
+
   private enum Type {
     APPROVE,
     EDIT,
@@ -37,12 +42,22 @@ final class Decisions {
    */
   record Summary(InterruptStatus status, ApprovalStatus approval, RawValue onRecord) {}
 
+  /**
+   * A budget that a decision says yes to.
+   *
+   * @param path where it stands, for what is wrong with it
+   * @param edited whether the person wrote it; else the agent asked for it
+   */
+  record Grant(String path, boolean edited, Budget budget) {}
+
+  private final InterruptKind kind;
   private final JsonNode payload;
   private final JsonNode decision;
   private final List<Violation> violations = new ArrayList<>();
   private final Set<Type> types = EnumSet.noneOf(Type.class);
 
-  private Decisions(JsonNode payload, JsonNode decision) {
+  private Decisions(InterruptKind kind, JsonNode payload, JsonNode decision) {
+    this.kind = kind;
     this.payload = payload;
     this.decision = decision;
   }
@@ -55,6 +70,7 @@ final class Decisions {
   static Summary check(InterruptRow question, String decisionJson) {
     Decisions check =
         new Decisions(
+            question.kind(),
             JsonText.parse(question.payloadJson(), Integer.MAX_VALUE),
             JsonText.parse(decisionJson, Fields.LARGEST_JSON));
     if (question.kind() == InterruptKind.QUESTION) {
@@ -65,7 +81,39 @@ final class Decisions {
     if (!check.violations.isEmpty()) {
       throw Problem.invalidDecision(check.violations);
     }
-    return check.summary(question.kind(), Kept.fact(FIELD, decisionJson));
+    return check.summary(Kept.fact(FIELD, decisionJson));
+  }
+
+  /** The budgets that a decision about spending says yes to, as they were asked for or edited. */
+  static List<Grant> grants(InterruptRow question, String decisionJson) {
+    if (question.kind() != InterruptKind.APPROVE_SPEND) {
+      return List.of();
+    }
+    Map<String, JsonNode> asked = new HashMap<>();
+    for (JsonNode action :
+        JsonText.parse(question.payloadJson(), Integer.MAX_VALUE).path("actions")) {
+      asked.put(action.path("id").asString(), action.path("args"));
+    }
+    List<Grant> grants = new ArrayList<>();
+    JsonNode decisions = JsonText.parse(decisionJson, Integer.MAX_VALUE).path("decisions");
+    for (int index = 0; index < decisions.size(); index++) {
+      JsonNode one = decisions.get(index);
+      Type type = Type.valueOf(one.path("type").asString().toUpperCase(Locale.ROOT));
+      JsonNode args =
+          switch (type) {
+            case APPROVE -> asked.get(one.path("action_id").asString());
+            case EDIT -> one.path("args");
+            case REJECT, RESPOND -> null;
+          };
+      if (args != null && args.has(BUDGET)) {
+        grants.add(
+            new Grant(
+                FIELD + ".decisions[" + index + "].args." + BUDGET,
+                type == Type.EDIT,
+                Budget.of(args.path(BUDGET))));
+      }
+    }
+    return grants;
   }
 
   /**
@@ -96,7 +144,7 @@ final class Decisions {
     return inAnyOrder ? distinct : decision;
   }
 
-  private Summary summary(InterruptKind kind, RawValue onRecord) {
+  private Summary summary(RawValue onRecord) {
     if (kind == InterruptKind.QUESTION) {
       return new Summary(InterruptStatus.EDITED, ApprovalStatus.APPROVED, onRecord);
     }
@@ -180,6 +228,10 @@ final class Decisions {
         refuse(hasMessage, path + ".message", "comes with reject or respond only");
         if (one.path("args").isObject()) {
           fits(action.path("args_schema"), one.path("args"), path + ".args");
+          if (kind == InterruptKind.APPROVE_SPEND) {
+            BudgetKeys.checkStrictly(
+                one.path("args").path(BUDGET), FIELD + path + ".args." + BUDGET, violations);
+          }
         } else {
           wrong(path + ".args", "is required with edit: an object");
         }

@@ -213,12 +213,30 @@ public final class Interrupts implements Approvals.Follower {
       throw alreadyDecided(row);
     }
     Decisions.Summary summary = checked.get();
+    refuseToTakeAway(tx, row, decision.decisionJson());
     if (row.approvalId() != null) {
       approvals.settle(tx, row.approvalId(), summary.approval(), decision.notes());
     }
     InterruptRow decided = decide(tx, row, summary, decision.decisionJson());
     runs.unblock(tx, row.runId());
     return decided;
+  }
+
+  /** A number that a person wrote must do what it says, and a budget is only ever extended. */
+  private void refuseToTakeAway(Tx tx, InterruptRow row, String decisionJson) {
+    List<Violation> violations = new ArrayList<>();
+    for (Decisions.Grant grant : Decisions.grants(row, decisionJson)) {
+      if (grant.edited()) {
+        runs.budget(tx, row.runId())
+            .takenAwayBy(grant.budget())
+            .forEach(
+                (limit, why) ->
+                    violations.add(new Violation(grant.path() + "." + limit.key(), why)));
+      }
+    }
+    if (!violations.isEmpty()) {
+      throw Problem.invalidDecision(violations);
+    }
   }
 
   /** A person decided the approval that a question carries: the same for every action. */
@@ -269,6 +287,12 @@ public final class Interrupts implements Approvals.Follower {
             .with("status", decided.status())
             .with("closed_by", ClosedBy.DECISION)
             .with("decision", summary.onRecord()));
+    if (row.kind() == InterruptKind.APPROVE_SPEND) {
+      runs.spendDecided(
+          tx,
+          row.runId(),
+          Decisions.grants(row, decisionJson).stream().map(Decisions.Grant::budget).toList());
+    }
     return decided;
   }
 

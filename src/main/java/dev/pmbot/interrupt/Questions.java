@@ -5,6 +5,7 @@ import dev.pmbot.json.JsonSchemas;
 import dev.pmbot.json.JsonText;
 import dev.pmbot.wire.Fields;
 import dev.pmbot.wire.Violation;
+import dev.pmbot.workspace.BudgetKeys;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -40,6 +41,9 @@ final class Questions {
       }
     } else {
       actions(actions, path + ".actions", violations);
+      if (kind == InterruptKind.APPROVE_SPEND) {
+        budgets(actions, path + ".actions", violations);
+      }
     }
     return title.isString() ? title.stringValue() : "";
   }
@@ -52,6 +56,16 @@ final class Questions {
     Set<String> ids = new HashSet<>();
     for (int index = 0; index < actions.size(); index++) {
       action(actions.get(index), path + "[" + index + "]", ids, violations);
+    }
+  }
+
+  /** What a yes would make the run's budget must be a budget. */
+  private static void budgets(JsonNode actions, String path, List<Violation> violations) {
+    for (int index = 0; index < actions.size(); index++) {
+      BudgetKeys.checkStrictly(
+          actions.path(index).path("args").path(Decisions.BUDGET),
+          path + "[" + index + "].args." + Decisions.BUDGET,
+          violations);
     }
   }
 

@@ -159,6 +159,9 @@ public final class Claims implements AutoCloseable {
         behind = row.leaseToken();
         if (behind != null) {
           leases.extend(behind, row.runId(), RunSpec.parse(row.agentRunSpecJson()).leaseSeconds());
+          if (row.status() == RunStatus.RUNNING) {
+            leases.run(behind, row.wallMicrosUsed());
+          }
         }
       }
     } while (slice.size() == SLICE);

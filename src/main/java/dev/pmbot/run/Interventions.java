@@ -4,6 +4,7 @@ import dev.pmbot.audit.Audit;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Problem;
+import java.util.List;
 
 /** What the operator does to runs that are under way, or were. */
 final class Interventions {
@@ -73,6 +74,8 @@ final class Interventions {
         Runs.event(retried, "run.retried")
             .with("attempt", attempt)
             .with("max_attempts", retried.maxAttempts()));
+    // What it does over its budget from here on is by the operator's leave, for as long as any run.
+    runs.spendDecided(tx, runId, List.of());
     runs.announce(tx, retried);
     return retried;
   }

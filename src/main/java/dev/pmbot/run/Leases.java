@@ -3,19 +3,26 @@ package dev.pmbot.run;
 import dev.pmbot.store.Time;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * When leases end, on the clock that never steps. One predicate decides "expired" for claims, for
- * fencing and for the sweep. Changed only by what was committed.
+ * When leases end, and how long the runs under them have been running, on the clock that never
+ * steps. One predicate decides "expired" for claims, for fencing and for the sweep. Changed only by
+ * what was committed, but for {@link #refuse}.
  */
 final class Leases {
   private record Deadline(String runId, long nanos) {}
 
+  /** Running since then, on top of what was used before. */
+  private record Running(long sinceNanos, long wallMicros) {}
+
   private final Time time;
   private final Map<String, Deadline> byToken = new ConcurrentHashMap<>();
+  private final Map<String, Running> running = new ConcurrentHashMap<>();
+  private final Set<String> refused = ConcurrentHashMap.newKeySet();
 
   Leases(Time time) {
     this.time = time;
@@ -24,12 +31,56 @@ final class Leases {
   void extend(String token, String runId, int seconds) {
     byToken.put(
         token, new Deadline(runId, time.monotonicNanos() + TimeUnit.SECONDS.toNanos(seconds)));
+    refused.remove(token);
   }
 
   void forget(@Nullable String token) {
     if (token != null) {
       byToken.remove(token);
+      running.remove(token);
+      refused.remove(token);
     }
+  }
+
+  /** The run is running from now on, having run for so long before. */
+  void run(String token, long wallMicros) {
+    running.put(token, new Running(time.monotonicNanos(), wallMicros));
+  }
+
+  /** The run is not running any more. */
+  void rest(String token) {
+    running.remove(token);
+  }
+
+  /**
+   * How long a run that is running has run by now, or had when its lease ended.
+   *
+   * @param stored what is known of it at least
+   */
+  long wallMicros(String token, long stored) {
+    Running since = running.get(token);
+    if (since == null) {
+      return stored; // Started in the group that is being written.
+    }
+    long nanos = time.monotonicNanos() - since.sinceNanos;
+    Deadline deadline = byToken.get(token);
+    if (deadline != null) {
+      nanos = Math.min(nanos, deadline.nanos - since.sinceNanos);
+    }
+    return Math.max(stored, since.wallMicros + TimeUnit.NANOSECONDS.toMicros(Math.max(0, nanos)));
+  }
+
+  /**
+   * The worker was told that this lease is not renewed. Known from the telling on, which stores
+   * nothing.
+   */
+  void refuse(String token) {
+    refused.add(token);
+  }
+
+  /** Whether the worker was told that this lease is not renewed. */
+  boolean wasRefused(String token) {
+    return refused.contains(token);
   }
 
   /**

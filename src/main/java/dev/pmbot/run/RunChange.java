@@ -8,6 +8,8 @@ import org.jspecify.annotations.Nullable;
 final class RunChange {
   final String runId;
   final long version;
+  final RunStatus from;
+  final @Nullable String fromToken;
   RunStatus status;
   @Nullable String threadId;
   @Nullable Long startedAt;
@@ -19,10 +21,13 @@ final class RunChange {
   @Nullable Long leaseExpiresAt;
   @Nullable Long cancelRequestedAt;
   @Nullable String statusReason;
+  long wallMicrosUsed;
 
   private RunChange(RunRow row) {
     runId = row.runId();
     version = row.version();
+    from = row.status();
+    fromToken = row.leaseToken();
     status = row.status();
     threadId = row.threadId();
     startedAt = row.startedAt();
@@ -34,6 +39,7 @@ final class RunChange {
     leaseExpiresAt = row.leaseExpiresAt();
     cancelRequestedAt = row.cancelRequestedAt();
     statusReason = row.statusReason();
+    wallMicrosUsed = row.wallMicrosUsed();
   }
 
   static RunChange of(RunRow row) {

@@ -4,7 +4,6 @@ import java.util.List;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Param;
 import org.apache.ibatis.annotations.Select;
-import org.apache.ibatis.annotations.Update;
 import org.jspecify.annotations.Nullable;
 
 /** The rows of {@code runs}. */
@@ -113,18 +112,45 @@ public interface RunMapper {
             attempt = #{change.attempt}, max_attempts = #{change.maxAttempts},
             next_attempt_at = #{change.nextAttemptAt}, lease_owner = #{change.leaseOwner},
             lease_token = #{change.leaseToken}, lease_expires_at = #{change.leaseExpiresAt},
-            cancel_requested_at = #{change.cancelRequestedAt}, status_reason = #{change.statusReason}, updated_at = #{now}, version = version + 1
+            cancel_requested_at = #{change.cancelRequestedAt}, status_reason = #{change.statusReason},
+            wall_micros_used = #{change.wallMicrosUsed}, updated_at = #{now}, version = version + 1
           WHERE run_id = #{change.runId} AND version = #{change.version}
           RETURNING *
           """,
       affectData = true)
   @Nullable RunRow store(@Param("change") RunChange change, @Param("now") long now);
 
-  /** Moves a lease's end. No change of state: neither version nor time of update move. */
-  @Update(
-      "UPDATE runs SET lease_expires_at = #{expiresAt} WHERE run_id = #{runId} AND lease_token = #{token}")
-  int renew(
+  /**
+   * Stores what was used, and a lease's end. No change of state: neither version nor time of update
+   * move.
+   */
+  @Select(
+      value =
+          """
+          UPDATE runs SET tokens_used = #{spending.tokensUsed}, tool_calls_used = #{spending.toolCallsUsed},
+            cost_micros_used = #{spending.costMicrosUsed}, wall_micros_used = #{spending.wallMicros},
+            over_budget_at_wall_micros = #{overBudgetAt}, lease_expires_at = #{leaseExpiresAt}
+          WHERE run_id = #{runId}
+          RETURNING *
+          """,
+      affectData = true)
+  RunRow spend(
       @Param("runId") String runId,
-      @Param("token") String token,
-      @Param("expiresAt") long expiresAt);
+      @Param("spending") Spending spending,
+      @Param("overBudgetAt") @Nullable Long overBudgetAt,
+      @Param("leaseExpiresAt") @Nullable Long leaseExpiresAt);
+
+  /** Stores an extended budget. */
+  @Select(
+      value =
+          """
+          UPDATE runs SET budget_json = #{budgetJson}, updated_at = #{now}, version = version + 1
+          WHERE run_id = #{runId}
+          RETURNING *
+          """,
+      affectData = true)
+  RunRow extend(
+      @Param("runId") String runId,
+      @Param("budgetJson") @Nullable String budgetJson,
+      @Param("now") long now);
 }

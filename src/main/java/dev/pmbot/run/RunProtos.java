@@ -1,10 +1,12 @@
 package dev.pmbot.run;
 
+import dev.pmbot.v1.BudgetUse;
 import dev.pmbot.v1.ClaimedRun;
 import dev.pmbot.v1.Run;
 import dev.pmbot.wire.ProtoEnums;
 import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
+import dev.pmbot.workspace.BudgetLimit;
 import org.jspecify.annotations.Nullable;
 
 /** Runs as messages. */
@@ -44,7 +46,8 @@ final class RunProtos {
             .setTokensUsed(row.tokensUsed())
             .setToolCallsUsed(row.toolCallsUsed())
             .setCostMicrosUsed(row.costMicrosUsed())
-            .setWallMicrosUsed(row.wallMicrosUsed());
+            .setWallMicrosUsed(row.wallMicrosUsed())
+            .setOverBudget(Spending.of(row).isOver());
     if (row.nextAttemptAt() != null) {
       run.setNextAttemptAt(ProtoTime.toProto(row.nextAttemptAt()));
     }
@@ -55,6 +58,30 @@ final class RunProtos {
       run.setCancelRequestedAt(ProtoTime.toProto(row.cancelRequestedAt()));
     }
     return run.build();
+  }
+
+  static BudgetUse budgetUse(RunRow row) {
+    Spending spending = Spending.of(row);
+    BudgetUse.Builder use =
+        BudgetUse.newBuilder()
+            .setTokensUsed(spending.tokensUsed())
+            .setToolCallsUsed(spending.toolCallsUsed())
+            .setCostMicrosUsed(spending.costMicrosUsed())
+            .setWallMicrosUsed(spending.wallMicros())
+            .setExhausted(spending.isExhausted())
+            .setOverBudget(spending.isOver());
+    for (BudgetLimit limit : BudgetLimit.values()) {
+      Long left = spending.left(limit);
+      if (left != null) {
+        switch (limit) {
+          case TOTAL_TOKENS -> use.setTokensLeft(left);
+          case TOOL_CALLS -> use.setToolCallsLeft(left);
+          case COST_MICROS -> use.setCostMicrosLeft(left);
+          case WALL_SECONDS -> use.setWallMicrosLeft(left);
+        }
+      }
+    }
+    return use.build();
   }
 
   static ClaimedRun toProto(Claims.Claimed claimed) {

@@ -29,4 +29,5 @@ public record RunRow(
     long toolCallsUsed,
     long costMicrosUsed,
     long wallMicrosUsed,
+    @Nullable Long overBudgetAtWallMicros,
     long version) {}

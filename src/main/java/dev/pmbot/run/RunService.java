@@ -19,6 +19,8 @@ import dev.pmbot.v1.ListRunsRequest;
 import dev.pmbot.v1.ListRunsResponse;
 import dev.pmbot.v1.PauseRunRequest;
 import dev.pmbot.v1.PauseRunResponse;
+import dev.pmbot.v1.RecordUsageRequest;
+import dev.pmbot.v1.RecordUsageResponse;
 import dev.pmbot.v1.ReleaseRunRequest;
 import dev.pmbot.v1.ReleaseRunResponse;
 import dev.pmbot.v1.RenewLeaseRequest;
@@ -252,12 +254,33 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
           RenewLeaseResponse.Builder reply =
               RenewLeaseResponse.newBuilder()
                   .setStatus(RunProtos.toProto(row.status()))
-                  .setCancelRequested(row.cancelRequestedAt() != null);
+                  .setCancelRequested(row.cancelRequestedAt() != null)
+                  .setBudget(RunProtos.budgetUse(row));
           if (row.leaseExpiresAt() != null) {
             reply.setLeaseExpiresAt(ProtoTime.toProto(row.leaseExpiresAt()));
           }
           return reply.build();
         });
+  }
+
+  @Override
+  public void recordUsage(
+      RecordUsageRequest request, StreamObserver<RecordUsageResponse> observer) {
+    calls.mutate(
+        request,
+        observer,
+        tx ->
+            RecordUsageResponse.newBuilder()
+                .setBudget(
+                    RunProtos.budgetUse(
+                        runs.recordUsage(
+                            tx,
+                            request.getRunId(),
+                            request.getLeaseToken(),
+                            request.getTokens(),
+                            request.getToolCalls(),
+                            request.getCostMicros())))
+                .build());
   }
 
   @Override

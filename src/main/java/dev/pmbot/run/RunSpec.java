@@ -8,6 +8,7 @@ import dev.pmbot.workspace.BudgetKeys;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -15,8 +16,9 @@ import tools.jackson.databind.JsonNode;
  *
  * @param maxAttempts how many attempts there are
  * @param leaseSeconds a lease's full term
+ * @param budget what the run may use, if the spec names a budget, which may limit nothing
  */
-record RunSpec(int maxAttempts, int leaseSeconds) {
+record RunSpec(int maxAttempts, int leaseSeconds, @Nullable Budget budget) {
   private static final String FIELD = "agent_run_spec_json";
   private static final Set<String> DURABILITIES = Set.of("sync", "async", "exit");
   private static final int MOST_ATTEMPTS = 1_000;
@@ -38,7 +40,8 @@ record RunSpec(int maxAttempts, int leaseSeconds) {
     JsonNode execution = spec.path("execution");
     String path = FIELD + ".execution";
     object(execution, path, violations);
-    BudgetKeys.check(execution.path("budget"), path + ".budget", violations);
+    JsonNode budget = execution.path("budget");
+    BudgetKeys.check(budget, path + ".budget", violations);
     JsonNode attempts = execution.path("max_attempts");
     BudgetKeys.wholeNumber(attempts, path + ".max_attempts", 1, MOST_ATTEMPTS, violations);
     JsonNode lease = execution.path("lease_seconds");
@@ -53,7 +56,8 @@ record RunSpec(int maxAttempts, int leaseSeconds) {
     if (!violations.isEmpty()) {
       throw Problem.invalidFields(violations);
     }
-    return new RunSpec(attempts.asInt(3), lease.asInt(60));
+    return new RunSpec(
+        attempts.asInt(3), lease.asInt(60), budget.isMissingNode() ? null : Budget.of(budget));
   }
 
   private static void object(JsonNode value, String path, List<Violation> violations) {

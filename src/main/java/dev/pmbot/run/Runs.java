@@ -10,6 +10,7 @@ import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
+import dev.pmbot.workspace.WorkspaceRow;
 import dev.pmbot.workspace.Workspaces;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -22,14 +23,13 @@ import org.jspecify.annotations.Nullable;
 
 /** The life of runs. */
 public final class Runs {
-  private static final long MICROS = 1_000_000;
-
   private final Workspaces workspaces;
   private final Repos repos;
   private final Audit audit;
   private final Ids ids;
   private final Leases leases;
   private final Waiters waiters;
+  private final Budgets budgets;
   private final List<BiConsumer<Tx, RunRow>> endings = new ArrayList<>();
   private final List<BiPredicate<Tx, String>> blockers = new ArrayList<>();
 
@@ -40,6 +40,7 @@ public final class Runs {
     this.ids = ids;
     this.leases = leases;
     this.waiters = waiters;
+    this.budgets = new Budgets(audit, leases);
   }
 
   /** Names who closes what a run leaves open when it ends. */
@@ -52,10 +53,17 @@ public final class Runs {
     blockers.add(blocker);
   }
 
+  /** Names who knows whether a run has asked a person to let it spend more. */
+  public void askedToSpendBy(BiPredicate<Tx, String> knower) {
+    budgets.askedBy(knower);
+  }
+
   /** Proposes a run. */
   public RunRow create(Tx tx, NewRun proposed) {
     RunSpec spec = RunSpec.parse(proposed.agentRunSpecJson());
-    workspaces.get(tx, proposed.workspaceId());
+    WorkspaceRow workspace = workspaces.get(tx, proposed.workspaceId());
+    Budget budget =
+        spec.budget() != null ? spec.budget() : Budget.of(Workspaces.defaultBudget(workspace));
     if (proposed.repoId() != null) {
       RepoRow repo = repos.get(tx, proposed.repoId());
       if (!repo.workspaceId().equals(proposed.workspaceId())) {
@@ -88,15 +96,20 @@ public final class Runs {
             null,
             null,
             null,
+            budget.json(),
+            0,
+            0,
+            0,
+            0,
             null,
-            0,
-            0,
-            0,
-            0,
             1);
     tx.mapper(RunMapper.class).insert(row);
     audit.append(
-        tx, event(row, "run.created").with("goal", row.goal()).with("graph_id", row.graphId()));
+        tx,
+        event(row, "run.created")
+            .with("goal", row.goal())
+            .with("graph_id", row.graphId())
+            .with("budget", budget.equals(Budget.NONE) ? null : budget.facts()));
     return row;
   }
 
@@ -191,13 +204,36 @@ public final class Runs {
     }
   }
 
-  /** A worker is still there. */
+  /**
+   * A worker is still there.
+   *
+   * @throws Problem NOT_FOUND, LEASE_LOST, BUDGET_EXCEEDED
+   */
   public RunRow renew(Tx tx, String runId, String token) {
     RunRow row = fence(tx, runId, token);
-    int seconds = RunSpec.parse(row.agentRunSpecJson()).leaseSeconds();
-    tx.mapper(RunMapper.class).renew(runId, token, tx.now() + seconds * MICROS);
-    tx.afterCommit(() -> leases.extend(token, runId, seconds));
-    return get(tx, runId);
+    return budgets.renew(tx, row, token, RunSpec.parse(row.agentRunSpecJson()).leaseSeconds());
+  }
+
+  /** A worker has used more. */
+  RunRow recordUsage(
+      Tx tx, String runId, String token, long tokens, long toolCalls, long costMicros) {
+    RunRow row = fence(tx, runId, token);
+    require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
+    return budgets.use(tx, row, tokens, toolCalls, costMicros);
+  }
+
+  /** What a run may use. */
+  public Budget budget(Tx tx, String runId) {
+    return Budget.of(get(tx, runId).budgetJson());
+  }
+
+  /**
+   * A person decided whether a run may spend more.
+   *
+   * @param granted what they said yes to; none when they said no
+   */
+  public void spendDecided(Tx tx, String runId, List<Budget> granted) {
+    budgets.decided(tx, get(tx, runId), granted);
   }
 
   /** The graph has stopped at questions. */
@@ -211,9 +247,12 @@ public final class Runs {
     if (!waits && !releaseLease) {
       return row; // All was decided meanwhile: it goes on as it is.
     }
-    RunRow ended = releaseLease ? endWithLease(tx, row, null) : null;
-    if (ended != null) {
-      return ended;
+    // One that waits for a person spends nothing meanwhile.
+    if (releaseLease && (!waits || row.cancelRequestedAt() != null)) {
+      RunRow ended = endWithLease(tx, row, null);
+      if (ended != null) {
+        return ended;
+      }
     }
     RunChange change = RunChange.of(row);
     change.status(waits ? RunStatus.BLOCKED : RunStatus.APPROVED);
@@ -282,14 +321,18 @@ public final class Runs {
 
   /**
    * Ends a run with its lease, if it is not to be claimed again: one whose cancel was asked for is
-   * cancelled. None when the run may go on with another worker.
+   * cancelled, and one that has been over its budget for too long fails. None when the run may go
+   * on with another worker.
    *
    * @param workerReason what its worker said when it let go, for the log
    */
   @Nullable RunRow endWithLease(Tx tx, RunRow row, @Nullable String workerReason) {
-    return row.cancelRequestedAt() == null
-        ? null
-        : end(tx, row, RunStatus.CANCELLED, row.statusReason(), workerReason);
+    if (row.cancelRequestedAt() != null) {
+      return end(tx, row, RunStatus.CANCELLED, row.statusReason(), workerReason);
+    }
+    return budgets.endsWithLease(tx, row)
+        ? end(tx, row, RunStatus.FAILED, budgets.complaint(row), workerReason)
+        : null;
   }
 
   private boolean isWaiting(Tx tx, String runId) {
@@ -317,10 +360,21 @@ public final class Runs {
     tx.actAs(caller);
   }
 
+  /** Stores a change; a run that was running has run until now, one that begins to is timed. */
   RunRow store(Tx tx, RunChange change) {
+    String before = change.from == RunStatus.RUNNING ? change.fromToken : null;
+    if (before != null) {
+      change.wallMicrosUsed = leases.wallMicros(before, change.wallMicrosUsed);
+    }
     RunRow stored = tx.mapper(RunMapper.class).store(change, tx.now());
     if (stored == null) {
       throw new IllegalStateException("run " + change.runId + " changed within its transaction");
+    }
+    String after = stored.status() == RunStatus.RUNNING ? stored.leaseToken() : null;
+    if (before == null && after != null) {
+      tx.afterCommit(() -> leases.run(after, stored.wallMicrosUsed()));
+    } else if (before != null && after == null) {
+      tx.afterCommit(() -> leases.rest(before));
     }
     return stored;
   }

@@ -216,6 +216,18 @@ public final class Problem extends RuntimeException {
         Map.of("thread_id", threadId, "run_id", runId));
   }
 
+  /** A run has gone on over its budget for too long. */
+  public static Problem budgetExceeded(String runId, String complaint, List<String> exceeded) {
+    return of(
+        Reason.REASON_BUDGET_EXCEEDED,
+        "run "
+            + runId
+            + " is "
+            + complaint
+            + "; its lease is renewed again once it has raised an approve_spend interrupt, and else it fails",
+        Map.of("id", runId, "exceeded", String.join(",", exceeded)));
+  }
+
   /** What was shown is not what would be answered. */
   public static Problem staleDecision(String what, String id) {
     return of(

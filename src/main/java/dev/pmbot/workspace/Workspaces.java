@@ -112,6 +112,11 @@ public final class Workspaces {
     return row;
   }
 
+  /** The budget of runs whose spec names none; a missing node when there is none. */
+  public static JsonNode defaultBudget(WorkspaceRow row) {
+    return JsonText.read(row.settingsJson()).path("budget");
+  }
+
   /** Workspaces, newest first, or the one of a name. */
   List<WorkspaceRow> list(Tx tx, @Nullable String name, @Nullable String behind, int limit) {
     return tx.mapper(WorkspaceMapper.class).list(name, behind, limit);

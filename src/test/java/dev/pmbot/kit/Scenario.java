@@ -280,6 +280,18 @@ public final class Scenario {
         .build();
   }
 
+  /** Spending that wants a yes: one action {@code a1} with these arguments, or a no or an edit. */
+  public static Question spend(String externalId, String args) {
+    return Question.newBuilder()
+        .setExternalId(externalId)
+        .setKind(InterruptKind.INTERRUPT_KIND_APPROVE_SPEND)
+        .setPayloadJson(
+            "{\"actions\":[{\"allow\":[\"approve\",\"edit\",\"reject\"],\"args\":"
+                + args
+                + ",\"id\":\"a1\",\"name\":\"spend\"}],\"title\":\"May I spend more?\"}")
+        .build();
+  }
+
   /** Raises everything that the graph stopped at. */
   public List<Interrupt> raise(Held held, Question... questions) {
     return worker()

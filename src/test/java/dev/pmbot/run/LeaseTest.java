@@ -207,7 +207,13 @@ final class LeaseTest {
     assertEquals(
         20, after.getLeaseExpiresAt().getSeconds() - before.getLeaseExpiresAt().getSeconds());
     assertFalse(renewed.getCancelRequested());
-    assertEquals(before, after.toBuilder().setLeaseExpiresAt(before.getLeaseExpiresAt()).build());
+    assertEquals(20_000_000, after.getWallMicrosUsed());
+    assertEquals(
+        before,
+        after.toBuilder()
+            .setLeaseExpiresAt(before.getLeaseExpiresAt())
+            .setWallMicrosUsed(0)
+            .build());
   }
 
   @Test

@@ -2,11 +2,13 @@ package dev.pmbot.run;
 
 import dev.pmbot.kit.Client;
 import dev.pmbot.kit.Scenario;
+import dev.pmbot.v1.BudgetUse;
 import dev.pmbot.v1.ClaimRunsRequest;
 import dev.pmbot.v1.ClaimedRun;
 import dev.pmbot.v1.CompleteRunRequest;
 import dev.pmbot.v1.FailRunRequest;
 import dev.pmbot.v1.PauseRunRequest;
+import dev.pmbot.v1.RecordUsageRequest;
 import dev.pmbot.v1.ReleaseRunRequest;
 import dev.pmbot.v1.RenewLeaseRequest;
 import dev.pmbot.v1.RenewLeaseResponse;
@@ -49,6 +51,22 @@ record Worker(Client client) {
         .runs()
         .renewLease(
             RenewLeaseRequest.newBuilder().setRunId(runId).setLeaseToken(leaseToken).build());
+  }
+
+  RenewLeaseResponse renew(Scenario.Held held) {
+    return renew(held.runId(), held.leaseToken());
+  }
+
+  static RecordUsageRequest.Builder usage(Scenario.Held held) {
+    return RecordUsageRequest.newBuilder().setRunId(held.runId()).setLeaseToken(held.leaseToken());
+  }
+
+  BudgetUse use(RecordUsageRequest.Builder usage) {
+    return client.runs().recordUsage(usage.build()).getBudget();
+  }
+
+  BudgetUse useTokens(Scenario.Held held, long tokens) {
+    return use(usage(held).setTokens(tokens));
   }
 
   Run pause(String runId, String leaseToken, boolean release) {
