@@ -218,6 +218,7 @@ public final class ControlPlane implements AutoCloseable {
                 calls,
                 claims,
                 time,
+                feed,
                 (tx, run) -> ApprovalProtos.toProto(approvals.requestStart(tx, run))),
             new ApprovalService(calls, approvals),
             new InterruptService(calls, interrupts, approvals, feed),

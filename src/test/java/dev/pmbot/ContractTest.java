@@ -82,6 +82,7 @@ import dev.pmbot.v1.UpdateWorkspaceRequest;
 import dev.pmbot.v1.UploadArtifactRequest;
 import dev.pmbot.v1.VerifyChainRequest;
 import dev.pmbot.v1.WatchDecisionsRequest;
+import dev.pmbot.v1.WatchRunRequest;
 import dev.pmbot.v1.Workspace;
 import dev.pmbot.wire.Principal.Role;
 import io.grpc.CallOptions;
@@ -281,6 +282,11 @@ final class ContractTest {
         world ->
             ListRunsRequest.newBuilder().setWorkspaceId(world.workspace.getWorkspaceId()).build(),
         "workspace_id");
+    read(
+        "RunService/WatchRun",
+        world ->
+            WatchRunRequest.newBuilder().setRunId(world.proposed().getRun().getRunId()).build(),
+        "run_id");
     rpc("RunService/CancelRun", "run_id")
         .when(
             "proposed",

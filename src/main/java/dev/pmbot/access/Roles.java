@@ -33,6 +33,7 @@ public final class Roles {
           Map.entry("RunService/CreateRun", WORKER),
           Map.entry("RunService/GetRun", READER),
           Map.entry("RunService/ListRuns", READER),
+          Map.entry("RunService/WatchRun", READER),
           Map.entry("RunService/CancelRun", OPERATOR),
           Map.entry("RunService/RetryRun", OPERATOR),
           Map.entry("RunService/ClaimRuns", WORKER),

@@ -15,7 +15,8 @@ import java.util.List;
 public final class AuditProtos {
   private AuditProtos() {}
 
-  static AuditEvent toProto(EventRow row) {
+  /** An event as it stands in the log. */
+  public static AuditEvent toProto(EventRow row) {
     AuditEvent.Builder event =
         AuditEvent.newBuilder()
             .setEventId(row.eventId())

@@ -56,8 +56,18 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
     @Nullable R message(List<E> events, String cursor);
   }
 
-  /** What one look at the log gave: messages to send, and whether to look again at once. */
-  private record Step<R>(List<R> messages, boolean more) {}
+  /** What one look at the log gave: messages to send, and what to do then. */
+  private record Step<R>(List<R> messages, Next next) {
+    Step(List<R> messages, boolean more) {
+      this(messages, more ? Next.LOOK : Next.REST);
+    }
+  }
+
+  private enum Next {
+    LOOK,
+    REST,
+    END
+  }
 
   private final AtomicInteger kicks = new AtomicInteger();
   private final Set<String> woken = ConcurrentHashMap.newKeySet();
@@ -176,10 +186,10 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
       fail(gone);
       return;
     }
-    if (step.more) {
-      go(kicks.get());
-    } else {
-      rest(seen);
+    switch (step.next) {
+      case LOOK -> go(kicks.get());
+      case REST -> rest(seen);
+      case END -> complete();
     }
   }
 
@@ -197,6 +207,17 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
     int more = kicks.addAndGet(-seen);
     if (more > 0) {
       go(more);
+    }
+  }
+
+  private void complete() {
+    ended = true;
+    onEnd.accept(this);
+    try {
+      call.onCompleted();
+    } catch (IllegalStateException | io.grpc.StatusRuntimeException alreadyClosed) {
+      // The client went while this was being said; there is nobody left to tell.
+      return;
     }
   }
 
@@ -249,13 +270,15 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
 
   private Step<R> readSome(Tx tx) {
     // Taken before anything is read: what is committed after this point wakes it again.
-    boolean lookEverywhere = !synced || heartbeatDue;
     Set<String> hints = new HashSet<>(woken);
     woken.removeAll(hints);
     if (!begun) {
       begin(tx);
       begun = true;
     }
+    // What ended it may be in the log already, and its wake-up still on the way.
+    boolean over = view.isOver(tx);
+    boolean lookEverywhere = !synced || heartbeatDue || over;
     List<R> messages = new ArrayList<>();
     int bytes = 0;
     while (!snapshot.isEmpty()
@@ -291,7 +314,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
       messages.add(view.heartbeat(cursor(), ends));
     }
     heartbeatDue = false;
-    return new Step<>(messages, false);
+    return new Step<>(messages, over ? Next.END : Next.REST);
   }
 
   /**

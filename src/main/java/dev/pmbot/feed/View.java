@@ -47,6 +47,14 @@ public interface View<E extends LoggedEvent, R extends MessageLite> {
    */
   @Nullable R transaction(Tx tx, List<E> events, String cursor);
 
+  /**
+   * Whether what it follows has come to an end. The stream then ends well, once everything that
+   * stands in the log has been sent.
+   */
+  default boolean isOver(Tx tx) {
+    return false;
+  }
+
   /** The message that says that everything that stood has been sent. */
   R synced(String cursor);
 

@@ -1,5 +1,11 @@
 package dev.pmbot.run;
 
+import dev.pmbot.audit.AuditProtos;
+import dev.pmbot.audit.EventRow;
+import dev.pmbot.feed.Feed;
+import dev.pmbot.feed.LogEnd;
+import dev.pmbot.feed.Scope;
+import dev.pmbot.feed.View;
 import dev.pmbot.store.Time;
 import dev.pmbot.store.Tx;
 import dev.pmbot.v1.Approval;
@@ -29,8 +35,11 @@ import dev.pmbot.v1.RetryRunRequest;
 import dev.pmbot.v1.RetryRunResponse;
 import dev.pmbot.v1.Run;
 import dev.pmbot.v1.RunServiceGrpc;
+import dev.pmbot.v1.RunUpdate;
 import dev.pmbot.v1.StartRunRequest;
 import dev.pmbot.v1.StartRunResponse;
+import dev.pmbot.v1.WatchRunRequest;
+import dev.pmbot.v1.WatchRunResponse;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
 import dev.pmbot.wire.ProtoText;
@@ -38,13 +47,15 @@ import dev.pmbot.wire.ProtoTime;
 import io.grpc.Context;
 import io.grpc.stub.StreamObserver;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.BiFunction;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
-/** The calls about runs. */
+/** The calls about runs, and the stream of one. */
 public final class RunService extends RunServiceGrpc.RunServiceImplBase {
   private final Calls calls;
   private final Claims claims;
@@ -52,21 +63,27 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
   private final Attempts attempts;
   private final Interventions interventions;
   private final Time time;
+  private final Feed<EventRow> feed;
   private final BiFunction<Tx, RunRow, Approval> startGate;
 
   /**
-   * Over the runs.
+   * Over the runs, and the feed that one is followed in.
    *
    * @param startGate asks a person whether a new run may start
    */
   public RunService(
-      Calls calls, Claims claims, Time time, BiFunction<Tx, RunRow, Approval> startGate) {
+      Calls calls,
+      Claims claims,
+      Time time,
+      Feed<EventRow> feed,
+      BiFunction<Tx, RunRow, Approval> startGate) {
     this.calls = calls;
     this.claims = claims;
     this.runs = claims.runs();
     this.attempts = claims.attempts();
     this.interventions = claims.interventions();
     this.time = time;
+    this.feed = feed;
     this.startGate = startGate;
   }
 
@@ -345,6 +362,81 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
                             request.getReason(),
                             request.getRetryable())))
                 .build());
+  }
+
+  @Override
+  public void watchRun(WatchRunRequest request, StreamObserver<WatchRunResponse> observer) {
+    feed.follow(observer, new RunView(request.getRunId()), request.getCursor());
+  }
+
+  /** One run, and what changes it. */
+  private final class RunView implements View<EventRow, WatchRunResponse> {
+    private static final String CHANGES = "run.";
+    private final String runId;
+
+    RunView(String runId) {
+      this.runId = runId;
+    }
+
+    @Override
+    public String kind() {
+      return "run";
+    }
+
+    @Override
+    public Scope scope() {
+      return new Scope(null, List.of(runId), List.of());
+    }
+
+    @Override
+    public void admit(Tx tx) {
+      runs.get(tx, runId);
+    }
+
+    @Override
+    public List<String> snapshot(Tx tx) {
+      return List.of(runId);
+    }
+
+    @Override
+    public WatchRunResponse snapshotItem(Tx tx, String key) {
+      return message(tx, List.of(), "");
+    }
+
+    @Override
+    public @Nullable WatchRunResponse transaction(Tx tx, List<EventRow> events, String cursor) {
+      List<EventRow> changes =
+          events.stream().filter(event -> event.type().startsWith(CHANGES)).toList();
+      return changes.isEmpty() ? null : message(tx, changes, cursor);
+    }
+
+    private WatchRunResponse message(Tx tx, List<EventRow> changes, String cursor) {
+      RunUpdate.Builder update =
+          RunUpdate.newBuilder().setRun(RunProtos.toProto(runs.get(tx, runId)));
+      changes.forEach(event -> update.addEvents(AuditProtos.toProto(event)));
+      return WatchRunResponse.newBuilder().setCursor(cursor).setUpdate(update).build();
+    }
+
+    @Override
+    public boolean isOver(Tx tx) {
+      return runs.get(tx, runId).status().isEnded();
+    }
+
+    @Override
+    public WatchRunResponse synced(String cursor) {
+      return WatchRunResponse.newBuilder()
+          .setCursor(cursor)
+          .setSynced(AuditProtos.synced())
+          .build();
+    }
+
+    @Override
+    public WatchRunResponse heartbeat(String cursor, List<LogEnd> ends) {
+      return WatchRunResponse.newBuilder()
+          .setCursor(cursor)
+          .setHeartbeat(AuditProtos.heartbeat(ends))
+          .build();
+    }
   }
 
   private static <T> T contextual(Context context, Supplier<T> work) {
