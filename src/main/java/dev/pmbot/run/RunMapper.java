@@ -1,5 +1,6 @@
 package dev.pmbot.run;
 
+import dev.pmbot.wire.Looked;
 import java.util.List;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Param;
@@ -24,21 +25,44 @@ public interface RunMapper {
   @Select("SELECT * FROM runs WHERE run_id = #{runId}")
   @Nullable RunRow find(String runId);
 
-  /** A workspace's runs, newest first. */
+  /**
+   * Looks at runs between two ids, newest first: from the index that serves a way, and at what else
+   * the query asks in each row.
+   *
+   * @param status the one to look at, on the way by status
+   */
   @Select(
       """
       <script>
-      SELECT * FROM runs
-      WHERE workspace_id = #{workspaceId}
-        <if test="status != null">AND status = #{status}</if>
-        <if test="behind != null">AND run_id &lt; #{behind}</if>
+      SELECT run_id AS key,
+        (workspace_id = #{query.workspaceId}
+        AND created_at &gt;= #{query.created.after} AND created_at &lt; #{query.created.before}
+        <if test="query.repoId != null">AND repo_id IS NOT NULL AND repo_id = #{query.repoId}</if>
+        <if test="query.graphId != null">AND graph_id = #{query.graphId}</if>
+        <if test="query.createdBy != null">AND created_by = #{query.createdBy}</if>
+        <if test="!query.statuses.isEmpty()">
+          AND status IN <foreach item="one" collection="query.statuses" open="(" separator="," close=")">#{one}</foreach>
+        </if>) AS matches
+      FROM runs
+      WHERE
+        <choose>
+          <when test="way.name() == 'THREAD'">thread_id = #{query.threadId}</when>
+          <when test="way.name() == 'REPO'">repo_id = #{query.repoId}</when>
+          <otherwise>workspace_id = #{query.workspaceId}</otherwise>
+        </choose>
+        <if test="way.name() == 'GRAPH'">AND graph_id = #{query.graphId}</if>
+        <if test="way.name() == 'STATUS'">AND status = #{status}</if>
+        <if test="way.name() == 'CREATED_BY'">AND created_by = #{query.createdBy}</if>
+        AND run_id &gt;= #{lowest} AND run_id &lt; #{bound}
       ORDER BY run_id DESC LIMIT #{limit}
       </script>
       """)
-  List<RunRow> list(
-      @Param("workspaceId") String workspaceId,
+  List<Looked> look(
+      @Param("query") RunQuery query,
+      @Param("way") RunQuery.Way way,
       @Param("status") @Nullable RunStatus status,
-      @Param("behind") @Nullable String behind,
+      @Param("lowest") String lowest,
+      @Param("bound") String bound,
       @Param("limit") int limit);
 
   /**

@@ -2,12 +2,17 @@ package dev.pmbot.run;
 
 import dev.pmbot.v1.BudgetUse;
 import dev.pmbot.v1.ClaimedRun;
+import dev.pmbot.v1.ListRunsRequest;
 import dev.pmbot.v1.Run;
+import dev.pmbot.wire.Created;
 import dev.pmbot.wire.ProtoEnums;
 import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
 import dev.pmbot.workspace.BudgetLimit;
-import org.jspecify.annotations.Nullable;
+import java.util.EnumSet;
+import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Stream;
 
 /** Runs as messages. */
 final class RunProtos {
@@ -19,8 +24,20 @@ final class RunProtos {
     return ProtoEnums.toProto(dev.pmbot.v1.RunStatus.class, STATUS, status);
   }
 
-  static @Nullable RunStatus fromProto(dev.pmbot.v1.RunStatus status) {
-    return ProtoEnums.fromProto(RunStatus.class, STATUS, status);
+  static RunQuery fromProto(ListRunsRequest request) {
+    Set<RunStatus> statuses = EnumSet.noneOf(RunStatus.class);
+    Stream.concat(Stream.of(request.getStatus()), request.getStatusesList().stream())
+        .map(status -> ProtoEnums.fromProto(RunStatus.class, STATUS, status))
+        .filter(Objects::nonNull)
+        .forEach(statuses::add);
+    return new RunQuery(
+        request.getWorkspaceId(),
+        ProtoText.fromProto(request.getRepoId()),
+        statuses,
+        ProtoText.fromProto(request.getGraphId()),
+        ProtoText.fromProto(request.getCreatedBy()),
+        ProtoText.fromProto(request.getThreadId()),
+        Created.of(request));
   }
 
   static Run toProto(RunRow row) {

@@ -121,15 +121,16 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
 
   @Override
   public void listRuns(ListRunsRequest request, StreamObserver<ListRunsResponse> observer) {
-    RunStatus status = RunProtos.fromProto(request.getStatus());
+    RunQuery query = RunProtos.fromProto(request);
     calls.read(
         observer,
         tx -> {
+          runs.admit(tx, query);
           Paging.Page<Run> page =
-              Paging.page(
+              Paging.filtered(
                   request,
-                  (behind, limit) -> runs.list(tx, request.getWorkspaceId(), status, behind, limit),
-                  RunRow::runId,
+                  (behind, limit) -> runs.look(tx, query, behind, limit),
+                  runId -> runs.get(tx, runId),
                   RunProtos::toProto);
           return ListRunsResponse.newBuilder()
               .addAllRuns(page.items())

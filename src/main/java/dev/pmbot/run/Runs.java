@@ -8,11 +8,13 @@ import dev.pmbot.repo.Repos;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Kept;
+import dev.pmbot.wire.Looked;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.workspace.WorkspaceRow;
 import dev.pmbot.workspace.Workspaces;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
@@ -23,6 +25,8 @@ import org.jspecify.annotations.Nullable;
 
 /** The life of runs. */
 public final class Runs {
+  private static final String PREFIX = "run";
+
   private final Workspaces workspaces;
   private final Repos repos;
   private final Audit audit;
@@ -76,7 +80,7 @@ public final class Runs {
     }
     RunRow row =
         new RunRow(
-            ids.next("run"),
+            ids.next(PREFIX),
             proposed.workspaceId(),
             proposed.repoId(),
             proposed.goal(),
@@ -136,11 +140,34 @@ public final class Runs {
     return row;
   }
 
-  /** A workspace's runs, newest first. */
-  public List<RunRow> list(
-      Tx tx, String workspaceId, @Nullable RunStatus status, @Nullable String behind, int limit) {
-    workspaces.get(tx, workspaceId);
-    return tx.mapper(RunMapper.class).list(workspaceId, status, behind, limit);
+  /**
+   * Refuses a query that names what does not exist, or what is of another workspace than it names.
+   *
+   * @throws Problem NOT_FOUND
+   */
+  void admit(Tx tx, RunQuery query) {
+    workspaces.get(tx, query.workspaceId());
+    if (query.repoId() != null) {
+      repos.get(tx, query.repoId(), query.workspaceId());
+    }
+  }
+
+  /** Looks at the next runs behind an id, newest first. */
+  List<Looked> look(Tx tx, RunQuery query, @Nullable String behind, int limit) {
+    RunMapper mapper = tx.mapper(RunMapper.class);
+    RunQuery.Way way = query.way();
+    String lowest = query.created().lowestId(PREFIX);
+    String bound = query.created().idBound(PREFIX, behind);
+    if (way != RunQuery.Way.STATUS) {
+      return mapper.look(query, way, null, lowest, bound, limit);
+    }
+    // Each status has a place of its own in the index: the newest of all come from the newest of
+    // each.
+    return query.statuses().stream()
+        .flatMap(status -> mapper.look(query, way, status, lowest, bound, limit).stream())
+        .sorted(Comparator.comparing(Looked::key).reversed())
+        .limit(limit)
+        .toList();
   }
 
   /** A person decided whether a run may start. */
