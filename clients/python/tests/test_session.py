@@ -38,6 +38,7 @@ class Runs(run_pb2_grpc.RunServiceServicer):
         self.cancel_at = ""
         self.paused = run_pb2.RUN_STATUS_RUNNING
         self.lost = threading.Event()
+        self.over_budget = threading.Event()
 
     def remember(self, request: Any) -> run_pb2.Run:
         self.calls.append(type(request).__name__.removesuffix("Request"))
@@ -53,6 +54,8 @@ class Runs(run_pb2_grpc.RunServiceServicer):
     def RenewLease(self, request: Any, context: Any) -> run_pb2.RenewLeaseResponse:
         if self.lost.is_set():
             refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "Not yours.", "LEASE_LOST", {"id": RUN})
+        if self.over_budget.is_set():
+            refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "Over budget.", "BUDGET_EXCEEDED", {"id": RUN})
         return run_pb2.RenewLeaseResponse(status=self.paused, cancel_requested=self.cancel)
 
     def PauseRun(self, request: Any, context: Any) -> run_pb2.PauseRunResponse:
@@ -183,6 +186,30 @@ def test_what_nobody_can_answer_is_looked_at_once_more_and_fails(client: pmbot.C
     session_of(client, ask).carry_out()
     assert runs.calls == ["StartRun", "PauseRun", "PauseRun", "FailRun"]
     assert "nobody can answer" in runs.requests[-1].reason and not runs.requests[-1].retryable
+
+
+def test_a_run_over_its_budget_is_let_go_between_two_steps(client: pmbot.Client, runs: Runs) -> None:
+    def first(state: Any) -> dict[str, Any]:
+        runs.over_budget.set()
+        eventually(lambda: session.lease.ending)
+        return quiet(state)
+
+    session = session_of(client, first, quiet)
+    session.carry_out()
+    assert runs.calls == ["StartRun", "ReleaseRun"]
+    assert "budget" in runs.requests[-1].reason
+
+
+def test_a_run_over_its_budget_that_asks_is_paused(client: pmbot.Client, runs: Runs) -> None:
+    def first(state: Any) -> dict[str, Any]:
+        runs.over_budget.set()
+        eventually(lambda: session.lease.ending)
+        return ask(state)
+
+    session = session_of(client, first)
+    session.carry_out()
+    assert runs.calls == ["StartRun", "PauseRun"]
+    assert runs.requests[-1].release_lease
 
 
 def test_nothing_is_sent_for_a_run_whose_lease_is_lost(client: pmbot.Client, runs: Runs) -> None:

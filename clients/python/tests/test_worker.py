@@ -252,6 +252,26 @@ def test_a_cancel_stops_a_run_between_two_steps(operator: Operator, client: pmbo
     assert state_of(builder, saver, run_id)["got"] == ["first"]
 
 
+def test_a_run_that_stays_over_its_budget_fails(
+    operator: Operator, client: pmbot.Client, saver: SqliteSaver
+) -> None:
+    def first(state: graphs.State) -> graphs.State:
+        (session,) = worker._sessions
+        token = session.lease.token
+        used = run_pb2.RecordUsageRequest(run_id=session.run.run_id, lease_token=token, tokens=11)
+        assert client.runs.RecordUsage(used).budget.over_budget
+        eventually(lambda: session.lease.ending)
+        return {"got": ["first"]}
+
+    builder = chain(("first", first), ("second", lambda state: {"got": ["second"]}))
+    worker = Worker(client, {"g": builder}, checkpointer=saver)
+    with working(worker):
+        spec = {"execution": {"lease_seconds": 5, "budget": {"max_total_tokens": 10}}}
+        run = operator.wait_for(operator.start("g", spec), run_pb2.RUN_STATUS_FAILED)
+    assert run.status_reason == "over budget: max_total_tokens 10, used 11"
+    assert state_of(builder, saver, run.run_id)["got"] == ["first"]
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_restart_of_the_server_costs_nothing(server: Server, saver: SqliteSaver, how: signal.Signals) -> None:
     reached = threading.Event()

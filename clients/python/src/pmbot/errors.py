@@ -113,6 +113,10 @@ class LeaseLost(WrongState):
     """The run belongs to another worker by now, or has ended: stop working on it."""
 
 
+class BudgetExceeded(WrongState):
+    """The run has been over its budget for too long: it fails with its lease, unless it asks a person to spend more."""
+
+
 class AlreadyDecided(WrongState):
     """A different decision was made before; `metadata` says which and by whom."""
 
@@ -163,6 +167,7 @@ class Internal(PmbotError):
 
 _BY_REASON: dict[str, type[PmbotError]] = {
     "ALREADY_DECIDED": AlreadyDecided,
+    "BUDGET_EXCEEDED": BudgetExceeded,
     "CONTENT_MISMATCH": ContentMismatch,
     "LEASE_LOST": LeaseLost,
     "QUESTION_CLOSED": QuestionClosed,

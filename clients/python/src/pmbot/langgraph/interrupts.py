@@ -65,7 +65,11 @@ def approve_spend(
     risk: RiskName = "medium",
     context: Any = None,
 ) -> dict[str, Any]:
-    """Asks whether this may be spent. Arguments and result are those of `approve_tool_call`."""
+    """Asks whether this may be spent. Arguments and result are those of `approve_tool_call`.
+
+    An action may ask for more of the run's budget: with the `args` `{"budget": {"max_total_tokens": 200_000}}` a yes
+    makes that the new limit (also `max_tool_calls`, `max_cost_micros` and `max_wall_seconds`), an edit what it says.
+    """
     return _approve("approve_spend", title, actions, description, risk, context)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pmbot.client import Client
-from pmbot.errors import LeaseLost, NotFound, PmbotError
+from pmbot.errors import BudgetExceeded, LeaseLost, NotFound, PmbotError
 from pmbot.v1 import run_pb2
 
 _log = logging.getLogger("pmbot.worker")
@@ -20,9 +20,11 @@ class Ending(enum.Enum):
 
     STOPPING = 1
     """The worker stops: let the run go, so that another may take it."""
-    CANCELLED = 2
+    OVER_BUDGET = 2
+    """The run has been over its budget for too long: let it go, which fails it."""
+    CANCELLED = 3
     """The operator wants it cancelled: let it go, which cancels it."""
-    LOST = 3
+    LOST = 4
     """The run is not ours any more: nothing more may be sent for it."""
 
 
@@ -90,12 +92,16 @@ class Lease:
 
         Raises:
             LeaseLost: it belongs to somebody else, or the run has ended.
+            BudgetExceeded: it is not extended any more.
         """
         request = run_pb2.RenewLeaseRequest(run_id=self.run_id, lease_token=self.token)
         try:
             answer = self._client.runs.RenewLease(request, timeout=timeout)
         except (LeaseLost, NotFound):
             self.end(Ending.LOST)
+            raise
+        except BudgetExceeded:
+            self.end(Ending.OVER_BUDGET)
             raise
         if answer.cancel_requested:
             self.end(Ending.CANCELLED)
@@ -118,5 +124,7 @@ class Lease:
                 if self._left.is_set():
                     return  # the run was ended while this renewal was under way
                 _log.warning("%s: the lease is lost: %s", self.run_id, error)
+            except BudgetExceeded as error:
+                _log.warning("%s: the lease is not renewed: %s", self.run_id, error)
             except PmbotError as error:
                 _log.warning("%s: the lease could not be renewed, trying on: %s", self.run_id, error)

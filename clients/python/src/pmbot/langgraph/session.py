@@ -21,7 +21,7 @@ from langgraph.types import Command, StateSnapshot
 
 from pmbot.channel import with_request_id
 from pmbot.client import Client
-from pmbot.errors import InvalidArgument, LeaseLost, NotFound, PmbotError, Unavailable, WrongState
+from pmbot.errors import BudgetExceeded, InvalidArgument, LeaseLost, NotFound, PmbotError, Unavailable, WrongState
 from pmbot.langgraph.context import RunContext
 from pmbot.langgraph.lease import Ending, Lease
 from pmbot.langgraph.questions import Asked, pending_questions, to_answer, to_question
@@ -37,6 +37,8 @@ REASON_BYTES = 4096
 """How long the reason of a failure may be; the contract's limit."""
 THREAD_IN_USE_SECONDS = 5.0
 """How long a run whose thread is taken by another run is kept before it goes back into the queue."""
+
+_REASONS = {Ending.CANCELLED: "a cancel was asked for", Ending.OVER_BUDGET: "the run is over its budget"}
 
 
 class _Stopped(Exception):
@@ -88,7 +90,7 @@ class RunSession:
         try:
             with self._slots.taken(self.lease):
                 self._work()
-        except _Stopped:
+        except (_Stopped, BudgetExceeded):
             self._let_go()
         except _Failed as failure:
             self._fail(failure.reason, failure.retryable)
@@ -264,10 +266,13 @@ class RunSession:
         self._call(self._client.runs.FailRun, request)
 
     def _let_go(self) -> None:
-        """Gives the lease back: the run is cancelled if that was asked for, and else goes back into the queue."""
+        """Gives the lease back: the run is cancelled if that was asked for, and else goes back into the queue.
+
+        One that has been over its budget for too long fails.
+        """
         if self.lease.ending is Ending.LOST:
             return
-        reason = "a cancel was asked for" if self.lease.ending is Ending.CANCELLED else "the worker let it go"
+        reason = _REASONS.get(self.lease.ending or Ending.STOPPING, "the worker let it go")
         request = run_pb2.ReleaseRunRequest(run_id=self.run.run_id, lease_token=self.lease.token, reason=reason)
         self._call(self._client.runs.ReleaseRun, request)
         _log.info("%s: released: %s", self.run.run_id, reason)
