@@ -49,7 +49,7 @@ public interface View<E extends LoggedEvent, R extends MessageLite> {
 
   /**
    * Whether what it follows has come to an end. The stream then ends well, once everything that
-   * stands in the log has been sent.
+   * stands in the log has been sent. Not asked of an {@link EventView}.
    */
   default boolean isOver(Tx tx) {
     return false;

@@ -3,10 +3,14 @@ package dev.pmbot.run;
 import dev.pmbot.audit.Audit;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Kept;
+import dev.pmbot.wire.Problem;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/** How an attempt ends without the run's end: given back, failed, or lost with its lease. */
+/**
+ * What workers do with the runs that they hold, from one attempt's start to its end, and what
+ * becomes of those that they lose.
+ */
 final class Attempts {
   private static final long MICROS = 1_000_000;
   private static final int LONGEST_BACK_OFF_SECONDS = 60;
@@ -15,12 +19,91 @@ final class Attempts {
   private final Audit audit;
   private final Leases leases;
   private final Waiters waiters;
+  private final Budgets budgets;
 
-  Attempts(Runs runs, Audit audit, Leases leases, Waiters waiters) {
+  Attempts(Runs runs, Audit audit, Leases leases, Waiters waiters, Budgets budgets) {
     this.runs = runs;
     this.audit = audit;
     this.leases = leases;
     this.waiters = waiters;
+    this.budgets = budgets;
+  }
+
+  /** A worker starts a run that it has claimed. */
+  RunRow start(Tx tx, String runId, String token, String threadId) {
+    RunRow row = runs.fence(tx, runId, token);
+    if (row.threadId() != null && !row.threadId().equals(threadId)) {
+      throw Problem.invalidField(
+          "thread_id", "the run is bound to thread " + row.threadId() + "; start it on that one");
+    }
+    if (row.status() == RunStatus.RUNNING) {
+      return row;
+    }
+    Runs.require(row, RunStatus.APPROVED);
+    runs.requireFreeThread(tx, runId, threadId);
+    RunRow started =
+        runs.store(tx, RunChange.of(row).status(RunStatus.RUNNING).thread(threadId, tx.now()));
+    audit.append(tx, Runs.event(started, "run.started").with("attempt", started.attempt()));
+    return started;
+  }
+
+  /**
+   * A worker is still there.
+   *
+   * @throws Problem NOT_FOUND, LEASE_LOST, BUDGET_EXCEEDED
+   */
+  RunRow renew(Tx tx, String runId, String token) {
+    RunRow row = runs.fence(tx, runId, token);
+    return budgets.renew(tx, row, token, RunSpec.parse(row.agentRunSpecJson()).leaseSeconds());
+  }
+
+  /** A worker has used more. */
+  RunRow recordUsage(
+      Tx tx, String runId, String token, long tokens, long toolCalls, long costMicros) {
+    RunRow row = runs.fence(tx, runId, token);
+    Runs.require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
+    return budgets.use(tx, row, tokens, toolCalls, costMicros);
+  }
+
+  /** The graph has stopped at questions. */
+  RunRow pause(Tx tx, String runId, String token, boolean releaseLease) {
+    RunRow row = runs.fence(tx, runId, token);
+    Runs.require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
+    boolean waits = runs.isWaiting(tx, runId);
+    if (row.status() == RunStatus.BLOCKED && !releaseLease) {
+      return row;
+    }
+    if (!waits && !releaseLease) {
+      return row; // All was decided meanwhile: it goes on as it is.
+    }
+    // One that waits for a person spends nothing meanwhile.
+    if (releaseLease && (!waits || row.cancelRequestedAt() != null)) {
+      RunRow ended = runs.endWithLease(tx, row, null);
+      if (ended != null) {
+        return ended;
+      }
+    }
+    RunChange change = RunChange.of(row);
+    change.status(waits ? RunStatus.BLOCKED : RunStatus.APPROVED);
+    if (!waits) {
+      change.claimableFrom(tx.now());
+    }
+    RunRow paused = runs.store(tx, releaseLease ? runs.withoutLease(tx, change) : change);
+    audit.append(
+        tx,
+        Runs.event(paused, waits ? "run.blocked" : "run.released")
+            .with("lease_released", releaseLease));
+    if (!waits) {
+      runs.announce(tx, paused);
+    }
+    return paused;
+  }
+
+  /** A worker has carried a run to its end. */
+  RunRow complete(Tx tx, String runId, String token, String summary) {
+    RunRow row = runs.fence(tx, runId, token);
+    Runs.require(row, RunStatus.RUNNING);
+    return runs.end(tx, row, RunStatus.COMPLETED, Kept.text(summary));
   }
 
   /** A worker gives a run back; no attempt is counted. */

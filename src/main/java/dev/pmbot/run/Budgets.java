@@ -106,6 +106,9 @@ final class Budgets {
     for (Budget budget : granted) {
       after = after.extendedBy(budget);
     }
+    if (after.equals(before) && row.overBudgetAtWallMicros() == null) {
+      return;
+    }
     RunRow decided = row;
     if (!after.equals(before)) {
       decided = tx.mapper(RunMapper.class).extend(row.runId(), after.json(), tx.now());

@@ -51,8 +51,9 @@ public final class Claims implements AutoCloseable {
     this.ids = ids;
     this.leases = new Leases(time);
     this.waiters = new Waiters(timer);
-    this.runs = new Runs(workspaces, repos, audit, ids, leases, waiters);
-    this.attempts = new Attempts(runs, audit, leases, waiters);
+    Budgets budgets = new Budgets(audit, leases);
+    this.runs = new Runs(workspaces, repos, audit, ids, leases, waiters, budgets);
+    this.attempts = new Attempts(runs, audit, leases, waiters, budgets);
     this.interventions = new Interventions(runs, audit, leases);
   }
 

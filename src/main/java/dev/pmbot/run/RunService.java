@@ -254,7 +254,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
             StartRunResponse.newBuilder()
                 .setRun(
                     RunProtos.toProto(
-                        runs.start(
+                        attempts.start(
                             tx,
                             request.getRunId(),
                             request.getLeaseToken(),
@@ -268,7 +268,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
         request,
         observer,
         tx -> {
-          RunRow row = runs.renew(tx, request.getRunId(), request.getLeaseToken());
+          RunRow row = attempts.renew(tx, request.getRunId(), request.getLeaseToken());
           RenewLeaseResponse.Builder reply =
               RenewLeaseResponse.newBuilder()
                   .setStatus(RunProtos.toProto(row.status()))
@@ -291,7 +291,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
             RecordUsageResponse.newBuilder()
                 .setBudget(
                     RunProtos.budgetUse(
-                        runs.recordUsage(
+                        attempts.recordUsage(
                             tx,
                             request.getRunId(),
                             request.getLeaseToken(),
@@ -310,7 +310,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
             PauseRunResponse.newBuilder()
                 .setRun(
                     RunProtos.toProto(
-                        runs.pause(
+                        attempts.pause(
                             tx,
                             request.getRunId(),
                             request.getLeaseToken(),
@@ -342,7 +342,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
             CompleteRunResponse.newBuilder()
                 .setRun(
                     RunProtos.toProto(
-                        runs.complete(
+                        attempts.complete(
                             tx, request.getRunId(), request.getLeaseToken(), request.getSummary())))
                 .build());
   }

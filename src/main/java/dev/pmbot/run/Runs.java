@@ -7,7 +7,6 @@ import dev.pmbot.repo.RepoStatus;
 import dev.pmbot.repo.Repos;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
-import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Looked;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
@@ -37,14 +36,21 @@ public final class Runs {
   private final List<BiConsumer<Tx, RunRow>> endings = new ArrayList<>();
   private final List<BiPredicate<Tx, String>> blockers = new ArrayList<>();
 
-  Runs(Workspaces workspaces, Repos repos, Audit audit, Ids ids, Leases leases, Waiters waiters) {
+  Runs(
+      Workspaces workspaces,
+      Repos repos,
+      Audit audit,
+      Ids ids,
+      Leases leases,
+      Waiters waiters,
+      Budgets budgets) {
     this.workspaces = workspaces;
     this.repos = repos;
     this.audit = audit;
     this.ids = ids;
     this.leases = leases;
     this.waiters = waiters;
-    this.budgets = new Budgets(audit, leases);
+    this.budgets = budgets;
   }
 
   /** Names who closes what a run leaves open when it ends. */
@@ -203,24 +209,6 @@ public final class Runs {
     return row;
   }
 
-  /** A worker starts a run that it has claimed. */
-  public RunRow start(Tx tx, String runId, String token, String threadId) {
-    RunRow row = fence(tx, runId, token);
-    if (row.threadId() != null && !row.threadId().equals(threadId)) {
-      throw Problem.invalidField(
-          "thread_id", "the run is bound to thread " + row.threadId() + "; start it on that one");
-    }
-    if (row.status() == RunStatus.RUNNING) {
-      return row;
-    }
-    require(row, RunStatus.APPROVED);
-    requireFreeThread(tx, runId, threadId);
-    RunRow started =
-        store(tx, RunChange.of(row).status(RunStatus.RUNNING).thread(threadId, tx.now()));
-    audit.append(tx, event(started, "run.started").with("attempt", started.attempt()));
-    return started;
-  }
-
   /** Refuses a thread, if there is one, that another unfinished run was started on. */
   void requireFreeThread(Tx tx, String runId, @Nullable String threadId) {
     if (threadId != null) {
@@ -229,24 +217,6 @@ public final class Runs {
         throw Problem.threadInUse(threadId, other);
       }
     }
-  }
-
-  /**
-   * A worker is still there.
-   *
-   * @throws Problem NOT_FOUND, LEASE_LOST, BUDGET_EXCEEDED
-   */
-  public RunRow renew(Tx tx, String runId, String token) {
-    RunRow row = fence(tx, runId, token);
-    return budgets.renew(tx, row, token, RunSpec.parse(row.agentRunSpecJson()).leaseSeconds());
-  }
-
-  /** A worker has used more. */
-  RunRow recordUsage(
-      Tx tx, String runId, String token, long tokens, long toolCalls, long costMicros) {
-    RunRow row = fence(tx, runId, token);
-    require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
-    return budgets.use(tx, row, tokens, toolCalls, costMicros);
   }
 
   /** What a run may use. */
@@ -261,39 +231,6 @@ public final class Runs {
    */
   public void spendDecided(Tx tx, String runId, List<Budget> granted) {
     budgets.decided(tx, get(tx, runId), granted);
-  }
-
-  /** The graph has stopped at questions. */
-  public RunRow pause(Tx tx, String runId, String token, boolean releaseLease) {
-    RunRow row = fence(tx, runId, token);
-    require(row, RunStatus.RUNNING, RunStatus.BLOCKED);
-    boolean waits = isWaiting(tx, runId);
-    if (row.status() == RunStatus.BLOCKED && !releaseLease) {
-      return row;
-    }
-    if (!waits && !releaseLease) {
-      return row; // All was decided meanwhile: it goes on as it is.
-    }
-    // One that waits for a person spends nothing meanwhile.
-    if (releaseLease && (!waits || row.cancelRequestedAt() != null)) {
-      RunRow ended = endWithLease(tx, row, null);
-      if (ended != null) {
-        return ended;
-      }
-    }
-    RunChange change = RunChange.of(row);
-    change.status(waits ? RunStatus.BLOCKED : RunStatus.APPROVED);
-    if (!waits) {
-      change.claimableFrom(tx.now());
-    }
-    RunRow paused = store(tx, releaseLease ? withoutLease(tx, change) : change);
-    audit.append(
-        tx,
-        event(paused, waits ? "run.blocked" : "run.released").with("lease_released", releaseLease));
-    if (!waits) {
-      announce(tx, paused);
-    }
-    return paused;
   }
 
   /** A question of the run was decided or closed: when it was the last, the run goes on. */
@@ -319,13 +256,6 @@ public final class Runs {
     if (!held) {
       announce(tx, resumed);
     }
-  }
-
-  /** A worker has carried a run to its end. */
-  public RunRow complete(Tx tx, String runId, String token, String summary) {
-    RunRow row = fence(tx, runId, token);
-    require(row, RunStatus.RUNNING);
-    return end(tx, row, RunStatus.COMPLETED, Kept.text(summary));
   }
 
   /** Ends a run, and closes what it leaves open. */
@@ -362,7 +292,8 @@ public final class Runs {
         : null;
   }
 
-  private boolean isWaiting(Tx tx, String runId) {
+  /** Whether a run waits for a person. */
+  boolean isWaiting(Tx tx, String runId) {
     return blockers.stream().anyMatch(blocker -> blocker.test(tx, runId));
   }
 

@@ -475,10 +475,12 @@ final class BudgetTest {
   @Test
   void lettingGoDoesNotHelpARunThatIsOverdue() {
     Scenario.Held releases = overdue();
+    Interrupt open = scenario.raise(releases, Scenario.question("q", "Which?")).get(0);
     Run released = worker().release(releases.runId(), releases.leaseToken(), "bye");
     assertFailedOverBudget(released);
     assertTrue(
         lastPayload("run.failed").contains("\"worker_reason\":\"bye\""), lastPayload("run.failed"));
+    Failures.of(Reason.REASON_QUESTION_CLOSED, () -> scenario.answer(open, "this"));
     Scenario.Held fails = overdue();
     assertFailedOverBudget(worker().fail(fails, true));
     Scenario.Held pauses = overdue();
