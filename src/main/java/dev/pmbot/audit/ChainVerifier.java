@@ -11,7 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Walks a chain in short reads, from its beginning to where it ended when the walk began. */
 public final class ChainVerifier {
-  private static final int EVENTS_AT_ONCE = 500;
+  // A payload may be mebibytes long.
+  private static final int EVENTS_AT_ONCE = 50;
 
   private final Store store;
 

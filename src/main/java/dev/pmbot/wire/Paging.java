@@ -62,6 +62,39 @@ public final class Paging {
     }
   }
 
+  /** What a page holds so far. */
+  private static final class Items<P extends Message> {
+    private final Place place;
+    private final List<P> items = new ArrayList<>();
+    private long bytes;
+
+    Items(Place place) {
+      this.place = place;
+    }
+
+    boolean isFull() {
+      return items.size() == place.size;
+    }
+
+    /** Adds an item, unless it is too large to share the page with the others. */
+    boolean add(P item) {
+      int size = item.getSerializedSize();
+      if (!items.isEmpty() && bytes + size > LARGEST_PAGE_BYTES) {
+        return false;
+      }
+      bytes += size;
+      return items.add(item);
+    }
+
+    Page<P> endingTheList() {
+      return new Page<>(items, "");
+    }
+
+    Page<P> endingAt(@Nullable String key) {
+      return new Page<>(items, token(place.query, String.valueOf(key)));
+    }
+  }
+
   /**
    * The page that a request asks for by its fields {@code page_size} and {@code page_token}; all
    * its other fields are the query.
@@ -72,21 +105,17 @@ public final class Paging {
       Message request, Fetch<T> fetch, Function<T, String> keyOf, Function<T, P> toProto) {
     Place place = Place.of(request);
     String key = place.key;
-    List<P> items = new ArrayList<>();
-    long bytes = 0;
+    Items<P> items = new Items<>(place);
     while (true) {
       List<T> rows = fetch.behind(key, ROWS_AT_ONCE);
       for (T row : rows) {
-        if (items.size() == place.size || bytes >= LARGEST_PAGE_BYTES) {
-          return new Page<>(items, token(place.query, String.valueOf(key)));
+        if (items.isFull() || !items.add(toProto.apply(row))) {
+          return items.endingAt(key);
         }
-        P item = toProto.apply(row);
-        items.add(item);
-        bytes += item.getSerializedSize();
         key = keyOf.apply(row);
       }
       if (rows.size() < ROWS_AT_ONCE) {
-        return new Page<>(items, "");
+        return items.endingTheList();
       }
     }
   }
@@ -104,31 +133,27 @@ public final class Paging {
       Message request, Look look, Function<String, T> rowOf, Function<T, P> toProto) {
     Place place = Place.of(request);
     String key = place.key;
-    List<P> items = new ArrayList<>();
-    long bytes = 0;
+    Items<P> items = new Items<>(place);
     int looked = 0;
     int atOnce = place.size + 1;
     while (looked < MOST_LOOKED_AT) {
       int limit = Math.min(atOnce, MOST_LOOKED_AT - looked);
       List<Looked> rows = look.behind(key, limit);
       for (Looked row : rows) {
-        if (row.matches()) {
-          if (items.size() == place.size || bytes >= LARGEST_PAGE_BYTES) {
-            return new Page<>(items, token(place.query, String.valueOf(key)));
+        if (row.isTaken()) {
+          if (items.isFull() || !items.add(toProto.apply(rowOf.apply(row.key())))) {
+            return items.endingAt(key);
           }
-          P item = toProto.apply(rowOf.apply(row.key()));
-          items.add(item);
-          bytes += item.getSerializedSize();
         }
         key = row.key();
       }
       if (rows.size() < limit) {
-        return new Page<>(items, "");
+        return items.endingTheList();
       }
       looked += limit;
       atOnce = Math.min(2 * atOnce, MOST_LOOKED_AT_ONCE);
     }
-    return new Page<>(items, token(place.query, String.valueOf(key)));
+    return items.endingAt(key);
   }
 
   /** Two methods may be asked in the same bytes; the type's name tells them apart. */

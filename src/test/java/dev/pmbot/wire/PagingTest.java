@@ -196,7 +196,7 @@ final class PagingTest {
       page.getWorkspacesList().forEach(workspace -> names.add(workspace.getName()));
       token = page.getNextPageToken();
     } while (!token.isEmpty());
-    assertEquals(List.of(4, 4, 1), sizes);
+    assertEquals(List.of(3, 3, 3), sizes);
     assertEquals(9, new HashSet<>(names).size());
     assertEquals("large 8", names.get(0));
     assertEquals("large 0", names.get(8));
