@@ -225,12 +225,7 @@ public final class ControlPlane implements AutoCloseable {
             new InboxService(calls, inbox, feed),
             new ArtifactService(calls, store, artifacts, artifactFiles),
             new ChangesetService(calls, changesets),
-            new AuditService(
-                calls,
-                store,
-                audit,
-                feed,
-                (tx, runId, workspaceId) -> runs.get(tx, runId, workspaceId).workspaceId()),
+            new AuditService(calls, store, audit, feed, runs),
             new ServerService(
                 calls,
                 config,

@@ -18,6 +18,7 @@ import dev.pmbot.kit.Failures;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
 import dev.pmbot.v1.AcknowledgeDecisionsRequest;
+import dev.pmbot.v1.AppendEventsRequest;
 import dev.pmbot.v1.Approval;
 import dev.pmbot.v1.ApprovalFilter;
 import dev.pmbot.v1.ApprovalKind;
@@ -58,6 +59,7 @@ import dev.pmbot.v1.ListReposRequest;
 import dev.pmbot.v1.ListRunsRequest;
 import dev.pmbot.v1.ListWorkspacesRequest;
 import dev.pmbot.v1.MarkChangesetAppliedRequest;
+import dev.pmbot.v1.NewEvent;
 import dev.pmbot.v1.PauseRunRequest;
 import dev.pmbot.v1.ProposeChangesetRequest;
 import dev.pmbot.v1.ProposeChangesetResponse;
@@ -748,6 +750,21 @@ final class ContractTest {
               return world.prepared(applied(proposed.getChangeset()));
             });
 
+    rpc("AuditService/AppendEvents", "request", "events")
+        .when(
+            "about a run that it holds",
+            List.of("tool.called", "tool.called"),
+            world -> {
+              Scenario.Held held = world.running();
+              NewEvent event = NewEvent.newBuilder().setType("tool.called").build();
+              return world.prepared(
+                  AppendEventsRequest.newBuilder()
+                      .setRunId(held.runId())
+                      .setLeaseToken(held.leaseToken())
+                      .addEvents(event)
+                      .addEvents(event)
+                      .build());
+            });
     read(
         "AuditService/ListEvents",
         world ->

@@ -64,6 +64,7 @@ public final class Roles {
           Map.entry("ChangesetService/GetChangeset", READER),
           Map.entry("ChangesetService/ListChangesets", READER),
           Map.entry("ChangesetService/MarkChangesetApplied", WORKER),
+          Map.entry("AuditService/AppendEvents", WORKER),
           Map.entry("AuditService/ListEvents", READER),
           Map.entry("AuditService/TailEvents", READER),
           Map.entry("AuditService/VerifyChain", READER),

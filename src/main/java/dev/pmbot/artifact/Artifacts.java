@@ -29,17 +29,6 @@ public final class Artifacts {
   }
 
   /**
-   * The run, if this caller may add to it: while it has not ended a worker needs its lease.
-   *
-   * @throws Problem NOT_FOUND, LEASE_LOST
-   */
-  private RunRow open(Tx tx, String runId, String leaseToken, boolean operator) {
-    RunRow run = runs.get(tx, runId);
-    boolean free = leaseToken.isEmpty() && (run.status().isEnded() || operator);
-    return free ? run : runs.fence(tx, runId, leaseToken);
-  }
-
-  /**
    * Refuses early what would be refused in the end, before its content is taken.
    *
    * @throws Problem INVALID_FIELDS, NOT_FOUND, LEASE_LOST
@@ -50,7 +39,7 @@ public final class Artifacts {
     } catch (JsonProblem problem) {
       throw Problem.invalidField("header.metadata_json", String.valueOf(problem.getMessage()));
     }
-    open(tx, announced.runId(), announced.leaseToken(), operator);
+    runs.open(tx, announced.runId(), announced.leaseToken(), operator);
   }
 
   /** The artifact of a run at a place. */
@@ -61,7 +50,7 @@ public final class Artifacts {
   /** Keeps an artifact whose file stands at a place; one that is kept there already is the same. */
   ArtifactRow keep(Tx tx, NewArtifact announced, String uri, Hashed content) {
     boolean operator = tx.actor().equals(Principal.LOCAL_USER);
-    RunRow run = open(tx, announced.runId(), announced.leaseToken(), operator);
+    RunRow run = runs.open(tx, announced.runId(), announced.leaseToken(), operator);
     ArtifactRow known = at(tx, run.runId(), uri);
     if (known != null) {
       return known;

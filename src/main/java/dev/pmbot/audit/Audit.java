@@ -3,7 +3,6 @@ package dev.pmbot.audit;
 import dev.pmbot.feed.EventLog;
 import dev.pmbot.feed.LogEnd;
 import dev.pmbot.feed.Scope;
-import dev.pmbot.json.JsonText;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Kept;
@@ -53,16 +52,35 @@ public final class Audit implements EventLog<EventRow> {
    */
   public void append(Tx tx, Event event) {
     Batch batch = tx.attachment(Batch.class, Batch::new);
+    if (batch.settled) {
+      throw new IllegalStateException("the events of this transaction have their places already");
+    }
     if (batch.events.isEmpty()) {
-      tx.beforeEnd(() -> write(tx, batch));
+      tx.beforeEnd(
+          () -> {
+            if (!batch.settled) {
+              write(tx, batch);
+            }
+          });
     }
     batch.events.add(new Pending(event, tx.actor()));
+  }
+
+  /**
+   * Gives the events of a transaction their places now, for a caller that must know them: the
+   * transaction can append no more.
+   */
+  List<EventRow> settle(Tx tx) {
+    Batch batch = tx.attachment(Batch.class, Batch::new);
+    batch.settled = true;
+    return write(tx, batch);
   }
 
   private record Pending(Event event, String actor) {}
 
   private static final class Batch {
     final List<Pending> events = new ArrayList<>();
+    boolean settled;
   }
 
   /**
@@ -77,17 +95,19 @@ public final class Audit implements EventLog<EventRow> {
    * Gives the events of a transaction their places: last, so that the head is held for as short as
    * can be.
    */
-  private void write(Tx tx, Batch batch) {
+  private List<EventRow> write(Tx tx, Batch batch) {
     Map<String, List<Pending>> byWorkspace = new LinkedHashMap<>();
     for (Pending pending : batch.events) {
       byWorkspace
           .computeIfAbsent(pending.event.workspaceId(), id -> new ArrayList<>())
           .add(pending);
     }
-    byWorkspace.forEach((workspaceId, events) -> write(tx, workspaceId, events));
+    List<EventRow> written = new ArrayList<>(batch.events.size());
+    byWorkspace.forEach((workspaceId, events) -> written.addAll(write(tx, workspaceId, events)));
+    return written;
   }
 
-  private void write(Tx tx, String workspaceId, List<Pending> events) {
+  private List<EventRow> write(Tx tx, String workspaceId, List<Pending> events) {
     AuditMapper mapper = tx.mapper(AuditMapper.class);
     Heads heads = tx.shared(Heads.class, Heads::new);
     if (heads.moved.isEmpty()) {
@@ -119,11 +139,12 @@ public final class Audit implements EventLog<EventRow> {
             listener.committed(workspaceId, rows);
           }
         });
+    return rows;
   }
 
   private EventRow seal(Pending pending, Tx tx, long seq, long first, byte[] previous) {
     Event event = pending.event;
-    String payload = Kept.json("what goes on the record", JsonText.write(event.facts()));
+    String payload = Kept.json("what goes on the record", event.payloadJson());
     byte[] salt = ids.bytes(SALT_BYTES);
     EventRow unsealed =
         new EventRow(

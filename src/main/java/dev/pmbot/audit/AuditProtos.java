@@ -2,18 +2,47 @@ package dev.pmbot.audit;
 
 import com.google.protobuf.ByteString;
 import dev.pmbot.feed.LogEnd;
+import dev.pmbot.v1.AppendEventsRequest;
+import dev.pmbot.v1.AppendEventsResponse;
+import dev.pmbot.v1.AppendedEvent;
 import dev.pmbot.v1.AuditEvent;
 import dev.pmbot.v1.ChainFault;
 import dev.pmbot.v1.Heartbeat;
 import dev.pmbot.v1.LogHead;
 import dev.pmbot.v1.Synced;
 import dev.pmbot.v1.VerifyChainResponse;
+import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
 import java.util.List;
 
 /** Events as messages, with what all streams share. */
 public final class AuditProtos {
   private AuditProtos() {}
+
+  static ClientEvents.Report fromProto(AppendEventsRequest request) {
+    return new ClientEvents.Report(
+        request.getWorkspaceId(),
+        request.getRunId(),
+        request.getLeaseToken(),
+        request.getThreadId(),
+        request.getEventsList().stream()
+            .map(
+                event ->
+                    new ClientEvents.Told(
+                        event.getType(),
+                        ProtoText.fromProto(event.getNodeId()),
+                        event.getPayloadJson().isEmpty() ? "{}" : event.getPayloadJson()))
+            .toList());
+  }
+
+  static AppendEventsResponse toProto(List<EventRow> appended) {
+    AppendEventsResponse.Builder reply = AppendEventsResponse.newBuilder();
+    appended.forEach(
+        row ->
+            reply.addEvents(
+                AppendedEvent.newBuilder().setEventId(row.eventId()).setSeq(row.seq())));
+    return reply.build();
+  }
 
   /** An event as it stands in the log. */
   public static AuditEvent toProto(EventRow row) {

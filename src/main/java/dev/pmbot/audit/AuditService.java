@@ -6,6 +6,8 @@ import dev.pmbot.feed.LogEnd;
 import dev.pmbot.feed.Scope;
 import dev.pmbot.store.Store;
 import dev.pmbot.store.Tx;
+import dev.pmbot.v1.AppendEventsRequest;
+import dev.pmbot.v1.AppendEventsResponse;
 import dev.pmbot.v1.AuditEvent;
 import dev.pmbot.v1.AuditServiceGrpc;
 import dev.pmbot.v1.EventBatch;
@@ -18,7 +20,6 @@ import dev.pmbot.v1.VerifyChainRequest;
 import dev.pmbot.v1.VerifyChainResponse;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
-import dev.pmbot.wire.Problem;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -30,28 +31,26 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
   private final Audit audit;
   private final ChainVerifier verifier;
   private final Feed<EventRow> feed;
-  private final RunFinder runFinder;
-
-  /** Finds whose run it is: the log itself knows no runs. */
-  @FunctionalInterface
-  public interface RunFinder {
-    /**
-     * The workspace of a run.
-     *
-     * @throws Problem NOT_FOUND, also when a workspace is named and the run is another's
-     */
-    String workspaceOf(Tx tx, String runId, String workspaceId);
-  }
+  private final RunAccess runs;
+  private final ClientEvents clientEvents;
 
   /** Over the log and those who follow it. */
   public AuditService(
-      Calls calls, Store store, Audit audit, Feed<EventRow> feed, RunFinder runFinder) {
+      Calls calls, Store store, Audit audit, Feed<EventRow> feed, RunAccess runs) {
     this.calls = calls;
     this.store = store;
     this.audit = audit;
     this.verifier = new ChainVerifier(store);
     this.feed = feed;
-    this.runFinder = runFinder;
+    this.runs = runs;
+    this.clientEvents = new ClientEvents(audit, runs);
+  }
+
+  @Override
+  public void appendEvents(
+      AppendEventsRequest request, StreamObserver<AppendEventsResponse> observer) {
+    ClientEvents.Report report = AuditProtos.fromProto(request);
+    calls.mutate(request, observer, tx -> AuditProtos.toProto(clientEvents.append(tx, report)));
   }
 
   @Override
@@ -109,7 +108,7 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
 
   private void admit(Tx tx, EventFilter filter) {
     if (!filter.getRunId().isEmpty()) {
-      runFinder.workspaceOf(tx, filter.getRunId(), filter.getWorkspaceId());
+      runs.workspaceOf(tx, filter.getRunId(), filter.getWorkspaceId());
     } else if (!filter.getWorkspaceId().isEmpty()) {
       audit.head(tx, filter.getWorkspaceId());
     }

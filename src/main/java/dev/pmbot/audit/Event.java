@@ -1,5 +1,6 @@
 package dev.pmbot.audit;
 
+import dev.pmbot.json.JsonText;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -9,18 +10,25 @@ public final class Event {
   private final String workspaceId;
   private final String type;
   private final Map<String, Object> facts = new LinkedHashMap<>();
+  private final @Nullable String told;
   private @Nullable String runId;
   private @Nullable String threadId;
   private @Nullable String nodeId;
 
-  private Event(String workspaceId, String type) {
+  private Event(String workspaceId, String type, @Nullable String told) {
     this.workspaceId = workspaceId;
     this.type = type;
+    this.told = told;
   }
 
   /** Something of a type that happened in a workspace. */
   public static Event of(String workspaceId, String type) {
-    return new Event(workspaceId, type);
+    return new Event(workspaceId, type, null);
+  }
+
+  /** Something that a client tells, with its facts as JSON. */
+  static Event told(String workspaceId, String type, String payloadJson) {
+    return new Event(workspaceId, type, payloadJson);
   }
 
   /** Names the run that it is about. */
@@ -62,8 +70,8 @@ public final class Event {
     return type;
   }
 
-  Map<String, Object> facts() {
-    return facts;
+  String payloadJson() {
+    return told != null ? told : JsonText.write(facts);
   }
 
   @Nullable String runId() {

@@ -2,6 +2,7 @@ package dev.pmbot.run;
 
 import dev.pmbot.audit.Audit;
 import dev.pmbot.audit.Event;
+import dev.pmbot.audit.RunAccess;
 import dev.pmbot.repo.RepoRow;
 import dev.pmbot.repo.RepoStatus;
 import dev.pmbot.repo.Repos;
@@ -23,7 +24,7 @@ import java.util.function.BiPredicate;
 import org.jspecify.annotations.Nullable;
 
 /** The life of runs. */
-public final class Runs {
+public final class Runs implements RunAccess {
   private static final String PREFIX = "run";
 
   private final Workspaces workspaces;
@@ -207,6 +208,34 @@ public final class Runs {
       tx.actAs(Principal.worker(owner));
     }
     return row;
+  }
+
+  /**
+   * The run, if this caller may add to what it produces: while it has not ended a worker needs its
+   * lease.
+   *
+   * @throws Problem NOT_FOUND, LEASE_LOST
+   */
+  public RunRow open(Tx tx, String runId, String leaseToken, boolean operator) {
+    RunRow run = get(tx, runId);
+    boolean free = leaseToken.isEmpty() && (run.status().isEnded() || operator);
+    return free ? run : fence(tx, runId, leaseToken);
+  }
+
+  @Override
+  public Place open(Tx tx, String runId, String leaseToken) {
+    RunRow run = open(tx, runId, leaseToken, tx.actor().equals(Principal.LOCAL_USER));
+    return new Place(run.workspaceId(), run.threadId());
+  }
+
+  @Override
+  public String workspaceOf(Tx tx, String runId, String workspaceId) {
+    return get(tx, runId, workspaceId).workspaceId();
+  }
+
+  @Override
+  public @Nullable String runOnThread(Tx tx, String threadId) {
+    return tx.mapper(RunMapper.class).otherRunOnThread(threadId, "");
   }
 
   /** Refuses a thread, if there is one, that another unfinished run was started on. */
