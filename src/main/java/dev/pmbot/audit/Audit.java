@@ -208,14 +208,6 @@ public final class Audit implements EventLog<EventRow> {
     return head == null ? seq : head.seq();
   }
 
-  /** The events in a scope before a seq, newest first: one workspace's, or one run's. */
-  List<EventRow> before(Tx tx, Scope scope, long seq, int limit) {
-    AuditMapper mapper = tx.mapper(AuditMapper.class);
-    return scope.runIds().isEmpty()
-        ? mapper.before(String.valueOf(scope.workspaceId()), seq, limit)
-        : mapper.beforeOfRun(scope.runIds().get(0), seq, limit);
-  }
-
   /**
    * The tip of a workspace's chain.
    *

@@ -1,7 +1,9 @@
 package dev.pmbot.audit;
 
+import dev.pmbot.wire.Looked;
 import java.util.List;
 import org.apache.ibatis.annotations.Insert;
+import org.apache.ibatis.annotations.Param;
 import org.apache.ibatis.annotations.Select;
 import org.apache.ibatis.annotations.Update;
 import org.jspecify.annotations.Nullable;
@@ -90,14 +92,94 @@ public interface AuditMapper {
       """)
   List<EventRow> before(String workspaceId, long seq, int limit);
 
-  /** A run's events before a seq, newest first. */
+  /**
+   * Looks at a workspace's events before a seq, newest first: from the index that narrows a query
+   * most, and at what else it asks in each row.
+   */
   @Select(
       """
-      SELECT * FROM audit_events
-      WHERE run_id = #{runId} AND seq < #{seq}
+      <script>
+      SELECT seq AS key,
+        (workspace_id = #{query.workspaceId}
+          AND created_at &gt;= #{query.created.after} AND created_at &lt; #{query.created.before}
+          <if test="query.threadId != null">AND thread_id = #{query.threadId}</if>
+          <if test="query.nodeId != null">AND node_id = #{query.nodeId}</if>
+          <if test="query.typePrefix != null">
+            AND type &gt;= #{query.typePrefix} AND type &lt; #{query.typePrefix} || '~'
+          </if>
+          <if test="query.actor != null">AND actor = #{query.actor}</if>) AS matches
+      FROM audit_events
+      WHERE
+        <choose>
+          <when test="query.runId != null">run_id = #{query.runId}</when>
+          <when test="query.threadId != null">thread_id = #{query.threadId}</when>
+          <when test="query.nodeId != null">workspace_id = #{query.workspaceId} AND node_id = #{query.nodeId}</when>
+          <when test="query.actor != null">workspace_id = #{query.workspaceId} AND actor = #{query.actor}</when>
+          <otherwise>workspace_id = #{query.workspaceId}</otherwise>
+        </choose>
+        AND seq &lt; #{before}
       ORDER BY seq DESC LIMIT #{limit}
+      </script>
       """)
-  List<EventRow> beforeOfRun(String runId, long seq, int limit);
+  List<Looked> look(
+      @Param("query") EventQuery query, @Param("before") long before, @Param("limit") int limit);
+
+  /** Looks at a workspace's events of some types before a seq, newest first. */
+  @Select(
+      """
+      <script>
+      <foreach item="type" collection="types" separator=" UNION ALL ">
+        SELECT seq AS key, (1 = 1 <if test="query.actor != null">AND actor = #{query.actor}</if>) AS matches
+        FROM audit_events
+        WHERE workspace_id = #{query.workspaceId} AND type = #{type} AND seq &lt; #{before}
+      </foreach>
+      ORDER BY key DESC LIMIT #{limit}
+      </script>
+      """)
+  List<Looked> lookAtTypes(
+      @Param("query") EventQuery query,
+      @Param("types") List<String> types,
+      @Param("before") long before,
+      @Param("limit") int limit);
+
+  /**
+   * Looks at a workspace's events of a time, newest first by time and, within one, by seq.
+   *
+   * @param before only those before this time, or at it and before that seq
+   */
+  @Select(
+      """
+      <script>
+      SELECT created_at || ':' || seq AS key,
+        (1 = 1
+          <if test="query.nodeId != null">AND node_id = #{query.nodeId}</if>
+          <if test="query.typePrefix != null">
+            AND type &gt;= #{query.typePrefix} AND type &lt; #{query.typePrefix} || '~'
+          </if>
+          <if test="query.actor != null">AND actor = #{query.actor}</if>) AS matches
+      FROM audit_events
+      WHERE workspace_id = #{query.workspaceId} AND created_at &gt;= #{query.created.after}
+        AND (created_at, seq) &lt; (#{before}, #{seq})
+      ORDER BY created_at DESC, seq DESC LIMIT #{limit}
+      </script>
+      """)
+  List<Looked> lookAtTimes(
+      @Param("query") EventQuery query,
+      @Param("before") long before,
+      @Param("seq") long seq,
+      @Param("limit") int limit);
+
+  /** The first type of a workspace's events that is between two texts, the first included. */
+  @Select(
+      """
+      SELECT type FROM audit_events
+      WHERE workspace_id = #{workspaceId} AND type >= #{from} AND type < #{bound}
+      ORDER BY type LIMIT 1
+      """)
+  @Nullable String nextType(
+      @Param("workspaceId") @Nullable String workspaceId,
+      @Param("from") String from,
+      @Param("bound") String bound);
 
   /** The event at a seq. */
   @Select("SELECT * FROM audit_events WHERE workspace_id = #{workspaceId} AND seq = #{seq}")

@@ -7,10 +7,12 @@ import dev.pmbot.v1.AppendEventsResponse;
 import dev.pmbot.v1.AppendedEvent;
 import dev.pmbot.v1.AuditEvent;
 import dev.pmbot.v1.ChainFault;
+import dev.pmbot.v1.EventFilter;
 import dev.pmbot.v1.Heartbeat;
 import dev.pmbot.v1.LogHead;
 import dev.pmbot.v1.Synced;
 import dev.pmbot.v1.VerifyChainResponse;
+import dev.pmbot.wire.Created;
 import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
 import java.util.List;
@@ -42,6 +44,17 @@ public final class AuditProtos {
             reply.addEvents(
                 AppendedEvent.newBuilder().setEventId(row.eventId()).setSeq(row.seq())));
     return reply.build();
+  }
+
+  static EventQuery fromProto(EventFilter filter) {
+    return new EventQuery(
+        ProtoText.fromProto(filter.getWorkspaceId()),
+        ProtoText.fromProto(filter.getRunId()),
+        ProtoText.fromProto(filter.getThreadId()),
+        ProtoText.fromProto(filter.getNodeId()),
+        ProtoText.fromProto(filter.getTypePrefix()),
+        ProtoText.fromProto(filter.getActor()),
+        Created.of(filter));
   }
 
   /** An event as it stands in the log. */

@@ -1,5 +1,6 @@
 package dev.pmbot.audit;
 
+import com.google.protobuf.TextFormat;
 import dev.pmbot.feed.EventView;
 import dev.pmbot.feed.Feed;
 import dev.pmbot.feed.LogEnd;
@@ -20,6 +21,7 @@ import dev.pmbot.v1.VerifyChainRequest;
 import dev.pmbot.v1.VerifyChainResponse;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
+import dev.pmbot.wire.ProtoText;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -35,8 +37,7 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
   private final ClientEvents clientEvents;
 
   /** Over the log and those who follow it. */
-  public AuditService(
-      Calls calls, Store store, Audit audit, Feed<EventRow> feed, RunAccess runs) {
+  public AuditService(Calls calls, Store store, Audit audit, Feed<EventRow> feed, RunAccess runs) {
     this.calls = calls;
     this.store = store;
     this.audit = audit;
@@ -55,22 +56,16 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
 
   @Override
   public void listEvents(ListEventsRequest request, StreamObserver<ListEventsResponse> observer) {
-    EventFilter filter = request.getFilter();
+    EventQuery asked = AuditProtos.fromProto(request.getFilter());
     calls.read(
         observer,
         tx -> {
-          admit(tx, filter);
-          Scope scope = scope(filter);
+          EventQuery query = asked.in(admit(tx, asked));
           Paging.Page<AuditEvent> page =
-              Paging.page(
+              Paging.filtered(
                   request,
-                  (behind, limit) ->
-                      audit.before(
-                          tx,
-                          scope,
-                          behind == null ? Long.MAX_VALUE : Long.parseLong(behind),
-                          limit),
-                  row -> Long.toString(row.seq()),
+                  (behind, limit) -> EventSearch.look(tx, query, behind, limit),
+                  key -> EventSearch.found(tx, query, key),
                   AuditProtos::toProto);
           return ListEventsResponse.newBuilder()
               .addAllEvents(page.items())
@@ -98,29 +93,24 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
             .thenApply(AuditProtos::toProto));
   }
 
-  private static Scope scope(EventFilter filter) {
-    String workspaceId = filter.getWorkspaceId();
-    return new Scope(
-        workspaceId.isEmpty() ? null : workspaceId,
-        filter.getRunId().isEmpty() ? List.of() : List.of(filter.getRunId()),
-        List.of());
-  }
-
-  private void admit(Tx tx, EventFilter filter) {
-    if (!filter.getRunId().isEmpty()) {
-      runs.workspaceOf(tx, filter.getRunId(), filter.getWorkspaceId());
-    } else if (!filter.getWorkspaceId().isEmpty()) {
-      audit.head(tx, filter.getWorkspaceId());
+  /** Refuses what is about what does not exist; whose log it is about, empty for all. */
+  private String admit(Tx tx, EventQuery query) {
+    String workspaceId = ProtoText.toProto(query.workspaceId());
+    if (query.runId() != null) {
+      return runs.workspaceOf(tx, query.runId(), workspaceId);
     }
+    return workspaceId.isEmpty() ? "" : audit.head(tx, workspaceId).workspaceId();
   }
 
   /** The log itself. */
   private final class EventsView implements EventView<EventRow, TailEventsResponse> {
     private final EventFilter filter;
+    private final EventQuery query;
     private final boolean fromBeginning;
 
     EventsView(EventFilter filter, boolean fromBeginning) {
       this.filter = filter;
+      this.query = AuditProtos.fromProto(filter);
       this.fromBeginning = fromBeginning;
     }
 
@@ -131,12 +121,24 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
 
     @Override
     public Scope scope() {
-      return AuditService.scope(filter);
+      // Both would mean either: of a run, the thread is asked of each event.
+      if (query.runId() != null) {
+        return new Scope(query.workspaceId(), List.of(query.runId()), List.of());
+      }
+      return query.threadId() != null
+          ? new Scope(query.workspaceId(), List.of(), List.of(query.threadId()))
+          : Scope.workspace(query.workspaceId());
+    }
+
+    @Override
+    public String filter() {
+      EventFilter rest = filter.toBuilder().clearWorkspaceId().clearRunId().build();
+      return TextFormat.printer().emittingSingleLine(true).printToString(rest);
     }
 
     @Override
     public void admit(Tx tx) {
-      AuditService.this.admit(tx, filter);
+      AuditService.this.admit(tx, query);
     }
 
     @Override
@@ -147,7 +149,12 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
     @Override
     public @Nullable TailEventsResponse transaction(List<EventRow> events, String cursor) {
       EventBatch.Builder batch = EventBatch.newBuilder();
-      events.forEach(event -> batch.addEvents(AuditProtos.toProto(event)));
+      events.stream()
+          .filter(query::takes)
+          .forEach(event -> batch.addEvents(AuditProtos.toProto(event)));
+      if (batch.getEventsCount() == 0) {
+        return null;
+      }
       return TailEventsResponse.newBuilder().setCursor(cursor).setTransaction(batch).build();
     }
 

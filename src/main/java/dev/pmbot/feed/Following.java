@@ -102,7 +102,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
     this.resumedFrom = cursor;
     this.onEnd = onEnd;
     this.sender = sender;
-    String canonical = view.kind() + "|" + scope.canonical();
+    String canonical = view.kind() + "|" + scope.canonical() + view.filter();
     byte[] digest = Digests.sha256(canonical.getBytes(StandardCharsets.UTF_8));
     this.filter = HexFormat.of().formatHex(digest, 0, 8);
     this.lastSentNanos = time.monotonicNanos();
@@ -301,6 +301,11 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
         continue;
       }
       if (!readWorkspace(tx, end, messages) || !messages.isEmpty()) {
+        if (messages.isEmpty() && heartbeatDue) {
+          // A long way through what it does not show: how far it has come must not be lost.
+          messages.add(view.heartbeat(cursor(), ends));
+          heartbeatDue = false;
+        }
         // What has not been looked at yet is looked at in the next step.
         woken.addAll(hints);
         woken.add(workspaceId);

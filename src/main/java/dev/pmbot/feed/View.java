@@ -18,6 +18,13 @@ public interface View<E extends LoggedEvent, R extends MessageLite> {
   /** Which part of the log it follows. */
   Scope scope();
 
+  /**
+   * What else it asks of an event, in any words; a cursor is refused by a stream that asks other.
+   */
+  default String filter() {
+    return "";
+  }
+
   /** Refuses a stream about what does not exist, before anything is sent. */
   void admit(Tx tx);
 

@@ -36,6 +36,11 @@ public record Created(long after, long before) {
         : absent;
   }
 
+  /** Whether something that was created then is shown. */
+  public boolean takes(long createdAt) {
+    return createdAt >= after && createdAt < before;
+  }
+
   /** No id of that kind that a list may show is below this. */
   public String lowestId(String prefix) {
     return after == ANY.after ? "" : Ids.lowest(prefix, after - SLACK_MICROS);

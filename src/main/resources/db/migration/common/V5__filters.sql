@@ -8,3 +8,10 @@ UPDATE changeset_bundles
 CREATE INDEX changeset_bundles_workspace_status_changeset
   ON changeset_bundles (workspace_id, status, changeset_id);
 CREATE INDEX changeset_bundles_workspace_changeset ON changeset_bundles (workspace_id, changeset_id);
+
+-- A workspace's events by time, type, actor and node.
+DROP INDEX audit_events_workspace_created;
+CREATE INDEX audit_events_workspace_created ON audit_events (workspace_id, created_at, seq);
+CREATE INDEX audit_events_workspace_type_seq ON audit_events (workspace_id, type, seq);
+CREATE INDEX audit_events_workspace_actor_seq ON audit_events (workspace_id, actor, seq);
+CREATE INDEX audit_events_workspace_node_seq ON audit_events (workspace_id, node_id, seq) WHERE node_id IS NOT NULL;

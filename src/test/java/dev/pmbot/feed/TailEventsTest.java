@@ -2,6 +2,7 @@ package dev.pmbot.feed;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.pmbot.kit.Await;
@@ -10,11 +11,13 @@ import dev.pmbot.kit.Failures;
 import dev.pmbot.kit.Recording;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
+import dev.pmbot.v1.AppendEventsRequest;
 import dev.pmbot.v1.AuditEvent;
 import dev.pmbot.v1.AuditServiceGrpc;
 import dev.pmbot.v1.EventFilter;
 import dev.pmbot.v1.InboxServiceGrpc;
 import dev.pmbot.v1.LogHead;
+import dev.pmbot.v1.NewEvent;
 import dev.pmbot.v1.Question;
 import dev.pmbot.v1.StreamInboxRequest;
 import dev.pmbot.v1.TailEventsRequest;
@@ -332,6 +335,57 @@ final class TailEventsTest {
       assertTrue(last.hasHeartbeat());
       assertEquals(List.of(), rest(EventFilter.getDefaultInstance(), last.getCursor()));
       assertEquals(2, events(rest(EventFilter.getDefaultInstance(), first.getCursor())).size());
+    }
+  }
+
+  private void append(Workspace workspace, String type, int count, String payloadJson) {
+    AppendEventsRequest.Builder request =
+        AppendEventsRequest.newBuilder().setWorkspaceId(workspace.getWorkspaceId());
+    for (int index = 0; index < count; index++) {
+      request.addEvents(NewEvent.newBuilder().setType(type).setPayloadJson(payloadJson));
+    }
+    server.as(Role.WORKER).audit().appendEvents(request.build());
+  }
+
+  @Test
+  void aLongWayThroughWhatIsNotShownIsNotLost() {
+    Workspace workspace = scenario.workspace();
+    String large = "{\"text\":\"" + "x".repeat(700 << 10) + "\"}";
+    append(workspace, "shown.large", 1, large);
+    append(workspace, "shown.large", 1, large);
+    for (int count = 0; count < 10; count++) {
+      append(workspace, "hidden.small", 100, "{}");
+    }
+    EventFilter filter = of(workspace).toBuilder().setTypePrefix("shown.").build();
+    try (Recording<TailEventsResponse> witness = tailNow(of(scenario.workspace()));
+        Recording<TailEventsResponse> stream =
+            Recording.notReading(
+                server.as(Role.READER).channel(),
+                AuditServiceGrpc.getTailEventsMethod(),
+                from(filter, ""))) {
+      stream.request(1);
+      stream.await("the first", messages -> messages.size() == 1);
+      // It waits for its client. When another has had two heartbeats, this one's is due.
+      for (int beats = 1; beats <= 2; beats++) {
+        int expected = beats;
+        server.time().advance(Duration.ofSeconds(16));
+        witness.await(
+            "a heartbeat",
+            messages -> messages.stream().filter(m -> m.hasHeartbeat()).count() == expected);
+      }
+      stream.request(100);
+      TailEventsResponse synced = stream.awaitMessage("in step", TailEventsResponse::hasSynced);
+      List<TailEventsResponse> messages = stream.messages();
+      assertEquals(
+          List.of("TRANSACTION", "TRANSACTION", "HEARTBEAT", "SYNCED"),
+          messages.stream().map(message -> message.getContentCase().name()).toList());
+      String onTheWay = messages.get(2).getCursor();
+      assertNotEquals(messages.get(1).getCursor(), onTheWay);
+      assertNotEquals(synced.getCursor(), onTheWay);
+      append(workspace, "shown.late", 1, "{}");
+      assertEquals(
+          List.of("shown.late"),
+          events(rest(filter, onTheWay)).stream().map(AuditEvent::getType).toList());
     }
   }
 
