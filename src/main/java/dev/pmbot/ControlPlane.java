@@ -155,7 +155,7 @@ public final class ControlPlane implements AutoCloseable {
     PayloadSeal seal = new PayloadSeal(directory.secret("payload-seal", SEAL_KEY_BYTES));
     Approvals approvals = new Approvals(workspaces, repos, runs, audit, ids, seal);
     Interrupts interrupts = new Interrupts(workspaces, runs, approvals, audit, ids, seal);
-    Artifacts artifacts = new Artifacts(runs, audit, ids);
+    Artifacts artifacts = new Artifacts(workspaces, runs, audit, ids);
     Changesets changesets =
         new Changesets(workspaces, repos, runs, approvals, audit, ids, seal, artifacts::hashOf);
     Inbox inbox = new Inbox(workspaces, approvals, interrupts);

@@ -700,7 +700,7 @@ final class ContractTest {
             ListArtifactsRequest.newBuilder()
                 .setRunId(world.proposed().getRun().getRunId())
                 .build(),
-        "run_id");
+        "request");
     read(
         "ArtifactService/DownloadArtifact",
         world ->

@@ -1,5 +1,6 @@
 package dev.pmbot.artifact;
 
+import dev.pmbot.wire.Looked;
 import java.util.List;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Param;
@@ -48,20 +49,30 @@ public interface ArtifactMapper {
   /** What a row says of its file. */
   record Standing(String artifactId, String runId, String uri, String hash, long sizeBytes) {}
 
-  /** A run's artifacts, newest first. */
+  /**
+   * Looks at artifacts between two ids, newest first: from the index that narrows a query most, and
+   * at what else it asks in each row.
+   */
   @Select(
       """
       <script>
-      SELECT * FROM artifacts
-      WHERE run_id = #{runId}
-        <if test="kind != null">AND kind = #{kind}</if>
-        <if test="behind != null">AND artifact_id &lt; #{behind}</if>
+      SELECT artifact_id AS key,
+        (created_at &gt;= #{query.created.after} AND created_at &lt; #{query.created.before}
+        <if test="query.kind != null">AND kind = #{query.kind}</if>) AS matches
+      FROM artifacts
+      WHERE
+        <choose>
+          <when test="query.runId != null">run_id = #{query.runId}</when>
+          <when test="query.kind != null">workspace_id = #{query.workspaceId} AND kind = #{query.kind}</when>
+          <otherwise>workspace_id = #{query.workspaceId}</otherwise>
+        </choose>
+        AND artifact_id &gt;= #{lowest} AND artifact_id &lt; #{bound}
       ORDER BY artifact_id DESC LIMIT #{limit}
       </script>
       """)
-  List<ArtifactRow> list(
-      @Param("runId") String runId,
-      @Param("kind") @Nullable ArtifactKind kind,
-      @Param("behind") @Nullable String behind,
+  List<Looked> look(
+      @Param("query") ArtifactQuery query,
+      @Param("lowest") String lowest,
+      @Param("bound") String bound,
       @Param("limit") int limit);
 }

@@ -2,11 +2,13 @@ package dev.pmbot.artifact;
 
 import dev.pmbot.v1.Artifact;
 import dev.pmbot.v1.ArtifactHeader;
+import dev.pmbot.v1.ListArtifactsRequest;
 import dev.pmbot.v1.UploadArtifactRequest;
+import dev.pmbot.wire.Created;
 import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /** Artifacts as messages. */
 final class ArtifactProtos {
@@ -14,8 +16,12 @@ final class ArtifactProtos {
 
   private ArtifactProtos() {}
 
-  static @Nullable ArtifactKind fromProto(dev.pmbot.v1.ArtifactKind kind) {
-    return ProtoEnums.fromProto(ArtifactKind.class, KIND, kind);
+  static ArtifactQuery fromProto(ListArtifactsRequest request) {
+    return new ArtifactQuery(
+        ProtoText.fromProto(request.getWorkspaceId()),
+        ProtoText.fromProto(request.getRunId()),
+        ProtoEnums.fromProto(ArtifactKind.class, KIND, request.getKind()),
+        Created.of(request));
   }
 
   static Upload.Part fromProto(UploadArtifactRequest request) {

@@ -117,15 +117,16 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
   @Override
   public void listArtifacts(
       ListArtifactsRequest request, StreamObserver<ListArtifactsResponse> observer) {
-    ArtifactKind kind = ArtifactProtos.fromProto(request.getKind());
+    ArtifactQuery query = ArtifactProtos.fromProto(request);
     calls.read(
         observer,
         tx -> {
+          artifacts.admit(tx, query);
           Paging.Page<Artifact> page =
-              Paging.page(
+              Paging.filtered(
                   request,
-                  (behind, limit) -> artifacts.list(tx, request.getRunId(), kind, behind, limit),
-                  ArtifactRow::artifactId,
+                  (behind, limit) -> artifacts.look(tx, query, behind, limit),
+                  artifactId -> artifacts.get(tx, artifactId),
                   ArtifactProtos::toProto);
           return ListArtifactsResponse.newBuilder()
               .addAllArtifacts(page.items())

@@ -9,20 +9,28 @@ import dev.pmbot.run.RunRow;
 import dev.pmbot.run.Runs;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Created;
 import dev.pmbot.wire.Fields;
+import dev.pmbot.wire.Looked;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
+import dev.pmbot.wire.ProtoText;
+import dev.pmbot.workspace.Workspaces;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** What runs produced: the rows. {@link ArtifactFiles} sees to the files. */
 public final class Artifacts {
+  private static final String PREFIX = "art";
+
+  private final Workspaces workspaces;
   private final Runs runs;
   private final Audit audit;
   private final Ids ids;
 
   /** With the runs that produce, the log and a source of ids. */
-  public Artifacts(Runs runs, Audit audit, Ids ids) {
+  public Artifacts(Workspaces workspaces, Runs runs, Audit audit, Ids ids) {
+    this.workspaces = workspaces;
     this.runs = runs;
     this.audit = audit;
     this.ids = ids;
@@ -57,7 +65,7 @@ public final class Artifacts {
     }
     ArtifactRow row =
         new ArtifactRow(
-            ids.next("art"),
+            ids.next(PREFIX),
             run.workspaceId(),
             run.runId(),
             announced.kind(),
@@ -112,10 +120,24 @@ public final class Artifacts {
     return row == null || !row.runId().equals(runId) ? null : row.hash();
   }
 
-  /** A run's artifacts, newest first. */
-  List<ArtifactRow> list(
-      Tx tx, String runId, @Nullable ArtifactKind kind, @Nullable String behind, int limit) {
-    runs.get(tx, runId);
-    return tx.mapper(ArtifactMapper.class).list(runId, kind, behind, limit);
+  /**
+   * Refuses a query that names what does not exist, or a run of another workspace than it names.
+   *
+   * @throws Problem NOT_FOUND
+   */
+  void admit(Tx tx, ArtifactQuery query) {
+    String workspaceId = ProtoText.toProto(query.workspaceId());
+    if (query.runId() != null) {
+      runs.get(tx, query.runId(), workspaceId);
+    } else {
+      workspaces.get(tx, workspaceId);
+    }
+  }
+
+  /** Looks at the next artifacts behind an id, newest first. */
+  List<Looked> look(Tx tx, ArtifactQuery query, @Nullable String behind, int limit) {
+    Created created = query.created();
+    return tx.mapper(ArtifactMapper.class)
+        .look(query, created.lowestId(PREFIX), created.idBound(PREFIX, behind), limit);
   }
 }

@@ -15,3 +15,8 @@ CREATE INDEX audit_events_workspace_created ON audit_events (workspace_id, creat
 CREATE INDEX audit_events_workspace_type_seq ON audit_events (workspace_id, type, seq);
 CREATE INDEX audit_events_workspace_actor_seq ON audit_events (workspace_id, actor, seq);
 CREATE INDEX audit_events_workspace_node_seq ON audit_events (workspace_id, node_id, seq) WHERE node_id IS NOT NULL;
+
+-- A workspace's artifacts. A run's are few: those of a kind are found among all of them.
+DROP INDEX artifacts_run_kind_artifact;
+CREATE INDEX artifacts_workspace_kind_artifact ON artifacts (workspace_id, kind, artifact_id);
+CREATE INDEX artifacts_workspace_artifact ON artifacts (workspace_id, artifact_id);
