@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -20,6 +21,8 @@ public final class Benchmarks {
   private static final int GROUP = 64;
   private static final int WORKSPACES = 10;
   private static final int RUNS = 1_000_000;
+  private static final int EXPIRED = 1_000_000;
+  private static final int FEW_IN_FLIGHT = 16;
   private static final double BARE_SECONDS = 5;
 
   private Benchmarks() {}
@@ -31,6 +34,7 @@ public final class Benchmarks {
     int runs = arguments.length > 1 ? Integer.parseInt(arguments[1]) : RUNS;
     starts(jar);
     bare(jar);
+    pruning(jar);
     Map<String, Line> fresh = measure(jar, ServerProcess.newDirectory(), true);
     Map<String, Line> full = measure(jar, filled(jar, runs), true);
     Map<String, Line> synchronous =
@@ -87,15 +91,35 @@ public final class Benchmarks {
         new ServerProcess(jar, directory).close(); // It makes the tables.
         try (BareRows rows = new BareRows(directory, synchronous)) {
           String workspaceId = rows.workspace("bare");
-          rows.perSecond(workspaceId + "", 1_000, 0); // Nothing yet: statements are prepared.
-          List<Double> figures = new ArrayList<>();
-          figures.add(rows.perSecond(workspaceId, group, BARE_SECONDS));
+          double perSecond = rows.perSecond(workspaceId, group, BARE_SECONDS);
           System.out.printf(
               "| CreateRun's rows by bare JDBC, %d a transaction, synchronous=%s | %,.0f/s |%n",
-              group, synchronous.toLowerCase(java.util.Locale.ROOT), Line.median(figures, d -> d));
+              group, synchronous.toLowerCase(Locale.ROOT), perSecond);
         }
         ServerProcess.delete(directory);
       }
+    }
+    System.out.println();
+  }
+
+  private static void pruning(Path jar) throws IOException, InterruptedException, SQLException {
+    System.out.println("| CreateRun, 16 in flight | calls, p50, p99 |");
+    System.out.println("|---|---|");
+    for (int expired : new int[] {0, EXPIRED}) {
+      Path directory = ServerProcess.newDirectory();
+      new ServerProcess(jar, directory).close();
+      try (BareRows rows = new BareRows(directory, "OFF")) {
+        rows.expiredRequests(expired);
+      }
+      try (ServerProcess server = new ServerProcess(jar, directory)) {
+        System.out.printf(
+            "| %s | %s |%n",
+            expired == 0
+                ? "with nothing to forget"
+                : String.format("while %,d expired replies are forgotten", expired),
+            new Suite(server).createRuns(FEW_IN_FLIGHT).text());
+      }
+      ServerProcess.delete(directory);
     }
     System.out.println();
   }

@@ -68,6 +68,16 @@ final class Suite {
     return lines;
   }
 
+  /** Only CreateRun, at so many in flight. */
+  Line createRuns(int inFlight) throws InterruptedException {
+    Load.run(IN_FLIGHT, WARM_UP_SECONDS, this::createRun);
+    List<Load.Result> results = new ArrayList<>();
+    for (int round = 0; round < ROUNDS; round++) {
+      results.add(Load.run(inFlight, SECONDS, this::createRun));
+    }
+    return Line.calls(results);
+  }
+
   private void calls(String name, Consumer<StreamObserver<Object>> call)
       throws InterruptedException {
     Load.run(IN_FLIGHT, SHORT_WARM_UP_SECONDS, call);
