@@ -48,7 +48,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
   public StreamObserver<UploadArtifactRequest> uploadArtifact(
       StreamObserver<UploadArtifactResponse> observer) {
     Keeper keeper = new Keeper(Context.current());
-    boolean operator = CallContext.principal().role() == Principal.Role.OPERATOR;
+    Principal principal = CallContext.principal();
     return new Upload<>(
             files,
             observer,
@@ -56,7 +56,11 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
             announced ->
                 store.read(
                     tx -> {
-                      artifacts.admit(tx, announced, operator);
+                      // One that is asked for again is answered as it was, whoever holds the run
+                      // now.
+                      if (!calls.isAnswered(tx, principal, keeper.requestId())) {
+                        artifacts.admit(tx, announced, principal.role() == Principal.Role.OPERATOR);
+                      }
                       return true;
                     }),
             keeper::keep)
@@ -77,6 +81,10 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
         header = request.getHeader();
       }
       return ArtifactProtos.fromProto(request);
+    }
+
+    String requestId() {
+      return Objects.requireNonNull(header).getRequestId();
     }
 
     CompletableFuture<UploadArtifactResponse> keep(NewArtifact announced, Incoming file) {

@@ -144,6 +144,15 @@ public final class Calls {
     }
   }
 
+  /**
+   * Whether this caller's request id has been answered: a check ahead of the work would refuse
+   * today what was let pass then.
+   */
+  public boolean isAnswered(Tx tx, Principal principal, String requestId) {
+    return !requestId.isEmpty()
+        && tx.mapper(RequestMapper.class).find(principal.name(), requestId, tx.now()) != null;
+  }
+
   /** Answers with what the future brings. */
   public static <R> void answer(StreamObserver<R> observer, CompletableFuture<R> future) {
     // Without a handler, answering a call that was cancelled meanwhile would throw.

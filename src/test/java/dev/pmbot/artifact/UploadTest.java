@@ -500,4 +500,17 @@ final class UploadTest {
     assertNotEquals(
         first.getArtifactId(), upload(worker, header("b.log"), random(5)).getArtifactId());
   }
+
+  @Test
+  void anAnswerThatWasLostIsGivenAgainAlsoWhenTheLeaseHasGone() {
+    ArtifactHeader.Builder header = header("a.log").setRequestId(Scenario.requestId());
+    Artifact first = upload(worker, header, random(5));
+    scenario.complete(held);
+    assertEquals(first, upload(worker, header, random(5)));
+    Failures.of(Reason.REASON_REQUEST_ID_REUSED, () -> upload(worker, header, random(6)));
+    Failures.of(
+        Reason.REASON_LEASE_LOST,
+        () -> upload(worker, header.setRequestId(Scenario.requestId()), random(5)));
+    assertEquals(Set.of("a.log"), files());
+  }
 }
