@@ -2,6 +2,7 @@ package dev.pmbot.inbox;
 
 import dev.pmbot.approval.ApprovalProtos;
 import dev.pmbot.approval.ApprovalRow;
+import dev.pmbot.approval.ClosedBy;
 import dev.pmbot.audit.AuditProtos;
 import dev.pmbot.audit.EventRow;
 import dev.pmbot.feed.Feed;
@@ -25,6 +26,7 @@ import dev.pmbot.wire.Paging;
 import io.grpc.stub.StreamObserver;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** The calls about the inbox. */
@@ -141,12 +143,12 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
         case "interrupt.resolved", "interrupt.closed" ->
             // A decision that was void later had left the inbox before.
             event.fact("decision_void").isEmpty()
-                ? left(inbox.item(tx, event.fact("interrupt_id")))
+                ? left(inbox.item(tx, event.fact("interrupt_id")), event)
                 : null;
         case "approval.requested" ->
             isOfInterrupt(event) ? null : entered(inbox.item(tx, event.fact("approval_id")));
         case "approval.resolved", "approval.closed" ->
-            isOfInterrupt(event) ? null : left(inbox.item(tx, event.fact("approval_id")));
+            isOfInterrupt(event) ? null : left(inbox.item(tx, event.fact("approval_id")), event);
         default -> null;
       };
     }
@@ -159,16 +161,17 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
       return InboxChange.newBuilder().setEntered(toProto(item)).build();
     }
 
-    private InboxChange left(Item item) {
-      InboxItem proto = toProto(item);
+    /**
+     * What ended it stands in the event: the row of a question that was decided, and whose decision
+     * became void before this is sent, says what came after.
+     */
+    private InboxChange left(Item item, EventRow event) {
+      ClosedBy closedBy = ClosedBy.valueOf(event.fact("closed_by").toUpperCase(Locale.ROOT));
       return InboxChange.newBuilder()
           .setLeft(
               InboxDeparture.newBuilder()
-                  .setItem(proto)
-                  .setClosedBy(
-                      proto.hasInterrupt()
-                          ? proto.getInterrupt().getClosedBy()
-                          : proto.getApproval().getClosedBy()))
+                  .setItem(toProto(item))
+                  .setClosedBy(ApprovalProtos.toProto(closedBy)))
           .build();
     }
 

@@ -215,6 +215,27 @@ final class OtherStreamsTest {
   }
 
   @Test
+  void whatLeftByADecisionLeftByItAlsoWhenItIsToldAfterTheDecisionBecameVoid() {
+    Scenario.Held held = scenario.running(workspace);
+    Interrupt question = scenario.raise(held, Scenario.question("q1", "One?")).get(0);
+    String cursor;
+    try (Recording<StreamInboxResponse> stream = inbox("")) {
+      cursor = stream.awaitMessage("in step", StreamInboxResponse::hasSynced).getCursor();
+    }
+    scenario.answer(question, "this");
+    scenario.raise(held, Scenario.question("q1", "Something else?"));
+    try (Recording<StreamInboxResponse> stream = inbox(cursor)) {
+      List<InboxChange> all =
+          changes(
+              stream.await("in step", messages -> messages.stream().anyMatch(m -> m.hasSynced())));
+      assertEquals(2, all.size(), all.toString());
+      assertEquals(question.getInterruptId(), id(all.get(0).getLeft().getItem()));
+      assertEquals(ClosedBy.CLOSED_BY_DECISION, all.get(0).getLeft().getClosedBy());
+      assertTrue(all.get(1).hasEntered());
+    }
+  }
+
+  @Test
   void aTransactionThatShowsVeryMuchComesInParts() {
     Scenario.Held held = scenario.running(workspace);
     String cursor;
