@@ -153,12 +153,12 @@ public final class ControlPlane implements AutoCloseable {
     claims = new Claims(workspaces, repos, audit, ids, time, timer);
     Runs runs = claims.runs();
     PayloadSeal seal = new PayloadSeal(directory.secret("payload-seal", SEAL_KEY_BYTES));
-    Approvals approvals = new Approvals(workspaces, repos, runs, audit, ids, seal);
-    Interrupts interrupts = new Interrupts(workspaces, runs, approvals, audit, ids, seal);
+    Approvals approvals = new Approvals(repos, runs, audit, ids, seal);
+    Interrupts interrupts = new Interrupts(runs, approvals, audit, ids, seal);
     Artifacts artifacts = new Artifacts(workspaces, runs, audit, ids);
     Changesets changesets =
         new Changesets(workspaces, repos, runs, approvals, audit, ids, seal, artifacts::hashOf);
-    Inbox inbox = new Inbox(workspaces, approvals, interrupts);
+    Inbox inbox = new Inbox(runs, approvals, interrupts);
     FileStore artifactFolder =
         new FileStore(directory.artifacts(), config.synchronous() == Synchronous.FULL, crashPoints);
 

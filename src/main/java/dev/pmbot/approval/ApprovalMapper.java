@@ -1,5 +1,6 @@
 package dev.pmbot.approval;
 
+import dev.pmbot.wire.Looked;
 import java.util.List;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Param;
@@ -78,45 +79,67 @@ public interface ApprovalMapper {
       """)
   List<String> decidedMidRun(@Param("runIds") List<String> runIds);
 
-  /** Approvals, newest first. */
-  @Select(
-      """
-      <script>
-      SELECT * FROM approvals
-      <where>
-        <if test="workspaceId != null">AND workspace_id = #{workspaceId}</if>
-        <if test="runId != null">AND run_id = #{runId}</if>
-        <if test="status != null">AND status = #{status}</if>
-        <if test="behind != null">AND approval_id &lt; #{behind}</if>
-      </where>
-      ORDER BY approval_id DESC LIMIT #{limit}
-      </script>
-      """)
-  List<ApprovalRow> list(
-      @Param("workspaceId") @Nullable String workspaceId,
-      @Param("runId") @Nullable String runId,
-      @Param("status") @Nullable ApprovalStatus status,
-      @Param("behind") @Nullable String behind,
-      @Param("limit") int limit);
-
   /**
-   * What waits in the inbox at one risk, oldest first. The condition is the one of the partial
-   * indexes.
+   * Looks at approvals between two ids, newest first: from the index that serves a way, and at what
+   * else the query asks in each row.
    */
   @Select(
       """
       <script>
-      SELECT * FROM approvals
-      WHERE status = 'pending' AND (subject_id IS NULL OR kind = 'changeset_apply') AND risk = #{risk}
-        <if test="workspaceId != null">AND workspace_id = #{workspaceId}</if>
-        AND (created_at, approval_id) &gt; (#{createdAt}, #{approvalId})
-      ORDER BY created_at, approval_id LIMIT #{limit}
+      SELECT approval_id AS key,
+        (1 = 1
+        <if test="query.workspaceId != null">AND workspace_id = #{query.workspaceId}</if>
+        <if test="query.kind != null">AND kind = #{query.kind}</if>
+        <if test="query.status != null">AND status = #{query.status}</if>
+        <if test="query.risk != null">AND risk = #{query.risk}</if>
+        <if test="!query.created.isAny()">
+          AND created_at &gt;= #{query.created.after} AND created_at &lt; #{query.created.before}
+        </if>) AS matches
+      FROM approvals
+      WHERE
+        <choose>
+          <when test="way.name() == 'RUN'">run_id = #{query.runId}</when>
+          <when test="way.name() == 'STATUS'">workspace_id = #{query.workspaceId} AND status = #{query.status}</when>
+          <when test="way.name() == 'KIND'">
+            workspace_id = #{query.workspaceId} AND kind = #{query.kind} AND kind &lt;&gt; 'run_start'
+          </when>
+          <when test="way.name() == 'RISK'">
+            workspace_id = #{query.workspaceId} AND risk = #{query.risk} AND risk &lt;&gt; 'low'
+          </when>
+          <otherwise>workspace_id = #{query.workspaceId}</otherwise>
+        </choose>
+        AND approval_id &gt;= #{lowest} AND approval_id &lt; #{bound}
+      ORDER BY approval_id DESC LIMIT #{limit}
       </script>
       """)
-  List<ApprovalRow> waiting(
-      @Param("workspaceId") @Nullable String workspaceId,
-      @Param("risk") Risk risk,
-      @Param("createdAt") long createdAt,
-      @Param("approvalId") String approvalId,
+  List<Looked> look(
+      @Param("query") ApprovalQuery query,
+      @Param("way") ApprovalQuery.Way way,
+      @Param("lowest") String lowest,
+      @Param("bound") String bound,
       @Param("limit") int limit);
+
+  /**
+   * What waits in the inbox at one risk behind a place, oldest first. The condition is the one of
+   * the partial indexes.
+   *
+   * @param kind what is looked for; absent: anything
+   */
+  @Select(
+      """
+      <script>
+      SELECT approval_id AS id, created_at,
+        <choose><when test="kind != null">kind = #{kind}</when><otherwise>1 = 1</otherwise></choose> AS matches
+      FROM approvals
+      WHERE status = 'pending' AND (subject_id IS NULL OR kind = 'changeset_apply') AND risk = #{where.risk}
+        <choose>
+          <when test="where.runId != null">AND run_id = #{where.runId}</when>
+          <when test="where.workspaceId != null">AND workspace_id = #{where.workspaceId}</when>
+        </choose>
+        AND (created_at, approval_id) &gt; (#{where.createdAt}, #{where.id})
+      ORDER BY created_at, approval_id LIMIT #{where.limit}
+      </script>
+      """)
+  List<Waiting> waiting(
+      @Param("where") Waiting.Where where, @Param("kind") @Nullable ApprovalKind kind);
 }

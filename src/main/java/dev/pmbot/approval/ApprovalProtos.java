@@ -1,6 +1,8 @@
 package dev.pmbot.approval;
 
 import dev.pmbot.v1.Approval;
+import dev.pmbot.v1.ApprovalFilter;
+import dev.pmbot.wire.Created;
 import dev.pmbot.wire.ProtoEnums;
 import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
@@ -14,8 +16,14 @@ public final class ApprovalProtos {
 
   private ApprovalProtos() {}
 
-  static @Nullable ApprovalStatus fromProto(dev.pmbot.v1.ApprovalStatus status) {
-    return ProtoEnums.fromProto(ApprovalStatus.class, STATUS, status);
+  static ApprovalQuery fromProto(ApprovalFilter filter) {
+    return new ApprovalQuery(
+        ProtoText.fromProto(filter.getWorkspaceId()),
+        ProtoText.fromProto(filter.getRunId()),
+        ProtoEnums.fromProto(ApprovalKind.class, KIND, filter.getKind()),
+        ProtoEnums.fromProto(ApprovalStatus.class, STATUS, filter.getStatus()),
+        fromProto(filter.getRisk()),
+        Created.of(filter));
   }
 
   static ApprovalKind kind(dev.pmbot.v1.ApprovalKind kind) {
@@ -26,7 +34,7 @@ public final class ApprovalProtos {
     return ProtoEnums.required(ApprovalStatus.class, STATUS, status);
   }
 
-  /** A risk as a request has it; absent when it leaves it to the kind. */
+  /** A risk as a request has it; absent when it names none. */
   public static @Nullable Risk fromProto(dev.pmbot.v1.Risk risk) {
     return ProtoEnums.fromProto(Risk.class, RISK, risk);
   }

@@ -81,17 +81,16 @@ public final class ApprovalService extends ApprovalServiceGrpc.ApprovalServiceIm
   @Override
   public void listApprovals(
       ListApprovalsRequest request, StreamObserver<ListApprovalsResponse> observer) {
-    String workspaceId = request.getFilter().getWorkspaceId();
-    String runId = request.getFilter().getRunId();
-    ApprovalStatus status = ApprovalProtos.fromProto(request.getFilter().getStatus());
+    ApprovalQuery query = ApprovalProtos.fromProto(request.getFilter());
     calls.read(
         observer,
         tx -> {
+          approvals.admit(tx, query);
           Paging.Page<Approval> page =
-              Paging.page(
+              Paging.filtered(
                   request,
-                  (behind, limit) -> approvals.list(tx, workspaceId, runId, status, behind, limit),
-                  ApprovalRow::approvalId,
+                  (behind, limit) -> approvals.look(tx, query, behind, limit),
+                  approvalId -> approvals.get(tx, approvalId),
                   ApprovalProtos::toProto);
           return ListApprovalsResponse.newBuilder()
               .addAllApprovals(page.items())

@@ -10,13 +10,14 @@ import dev.pmbot.run.RunStatus;
 import dev.pmbot.run.Runs;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Created;
 import dev.pmbot.wire.Fields;
 import dev.pmbot.wire.Kept;
+import dev.pmbot.wire.Looked;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Violation;
 import dev.pmbot.workspace.BudgetKeys;
-import dev.pmbot.workspace.Workspaces;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.EnumSet;
@@ -32,8 +33,8 @@ import tools.jackson.databind.util.RawValue;
 /** The human gates. */
 public final class Approvals {
   private static final String BUDGET = "budget";
+  private static final String PREFIX = "appr";
 
-  private final Workspaces workspaces;
   private final Repos repos;
   private final Runs runs;
   private final Audit audit;
@@ -42,9 +43,7 @@ public final class Approvals {
   private final Map<ApprovalKind, Follower> followers = new EnumMap<>(ApprovalKind.class);
 
   /** With the runs that they gate, the log, a source of ids and the server's seal. */
-  public Approvals(
-      Workspaces workspaces, Repos repos, Runs runs, Audit audit, Ids ids, PayloadSeal seal) {
-    this.workspaces = workspaces;
+  public Approvals(Repos repos, Runs runs, Audit audit, Ids ids, PayloadSeal seal) {
     this.repos = repos;
     this.runs = runs;
     this.audit = audit;
@@ -145,7 +144,7 @@ public final class Approvals {
       @Nullable Risk risk) {
     ApprovalRow row =
         new ApprovalRow(
-            ids.next("appr"),
+            ids.next(PREFIX),
             run.workspaceId(),
             run.runId(),
             kind,
@@ -307,31 +306,26 @@ public final class Approvals {
     return row;
   }
 
-  /** Approvals of a workspace, of a run, or of both, newest first; an empty id names none. */
-  public List<ApprovalRow> list(
-      Tx tx,
-      String workspaceId,
-      String runId,
-      @Nullable ApprovalStatus status,
-      @Nullable String behind,
-      int limit) {
-    if (!workspaceId.isEmpty()) {
-      workspaces.get(tx, workspaceId);
-    }
-    if (!runId.isEmpty()) {
-      runs.get(tx, runId, workspaceId);
-      return tx.mapper(ApprovalMapper.class).list(null, runId, status, behind, limit);
-    }
-    return tx.mapper(ApprovalMapper.class).list(workspaceId, null, status, behind, limit);
+  /** Refuses a query that names what does not exist. */
+  void admit(Tx tx, ApprovalQuery query) {
+    runs.admit(tx, query.workspaceId(), query.runId());
+  }
+
+  /** Looks at the next approvals behind an id, newest first. */
+  List<Looked> look(Tx tx, ApprovalQuery query, @Nullable String behind, int limit) {
+    Created created = query.created();
+    return tx.mapper(ApprovalMapper.class)
+        .look(query, query.way(), created.lowestId(PREFIX), created.idBound(PREFIX, behind), limit);
   }
 
   /**
-   * What waits in the inbox at one risk behind an item, oldest first: approvals that belong to no
+   * What waits in the inbox at one risk behind a place, oldest first: approvals that belong to no
    * interrupt.
+   *
+   * @param kind what is looked for; absent: anything
    */
-  public List<ApprovalRow> waiting(
-      Tx tx, @Nullable String workspaceId, Risk risk, long createdAt, String behind, int limit) {
-    return tx.mapper(ApprovalMapper.class).waiting(workspaceId, risk, createdAt, behind, limit);
+  public List<Waiting> waiting(Tx tx, Waiting.Where where, @Nullable ApprovalKind kind) {
+    return tx.mapper(ApprovalMapper.class).waiting(where, kind);
   }
 
   private static Event event(ApprovalRow row, String type) {

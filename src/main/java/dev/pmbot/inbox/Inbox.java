@@ -2,10 +2,12 @@ package dev.pmbot.inbox;
 
 import dev.pmbot.approval.Approvals;
 import dev.pmbot.approval.Risk;
+import dev.pmbot.approval.Waiting;
 import dev.pmbot.interrupt.Interrupts;
+import dev.pmbot.run.Runs;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Looked;
 import dev.pmbot.wire.Problem;
-import dev.pmbot.workspace.Workspaces;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -13,50 +15,77 @@ import org.jspecify.annotations.Nullable;
 
 /** What waits for the person. */
 public final class Inbox {
-  private static final List<Risk> WORST_FIRST = List.of(Risk.HIGH, Risk.MEDIUM, Risk.LOW);
+  private static final int LOOKED_AT_ONCE = 1_000;
 
-  private final Workspaces workspaces;
+  private final Runs runs;
   private final Approvals approvals;
   private final Interrupts interrupts;
 
   /** Over what may wait. */
-  public Inbox(Workspaces workspaces, Approvals approvals, Interrupts interrupts) {
-    this.workspaces = workspaces;
+  public Inbox(Runs runs, Approvals approvals, Interrupts interrupts) {
+    this.runs = runs;
     this.approvals = approvals;
     this.interrupts = interrupts;
   }
 
-  /** What waits, behind a place in the order, at most so many. */
-  List<Item> list(Tx tx, @Nullable String workspaceId, @Nullable String behind, int limit) {
-    admit(tx, workspaceId);
+  /** Refuses a query that names what does not exist. */
+  void admit(Tx tx, InboxQuery query) {
+    runs.admit(tx, query.workspaceId(), query.runId());
+  }
+
+  /** Looks at the next items behind a place in the order, at most so many. */
+  List<Looked> look(Tx tx, InboxQuery query, @Nullable String behind, int limit) {
     Place from = behind == null ? Place.START : Place.parse(behind);
-    List<Item> items = new ArrayList<>();
-    for (Risk risk : WORST_FIRST) {
-      if (risk.compareTo(from.risk) <= 0 && items.size() < limit) {
+    List<Looked> looked = new ArrayList<>();
+    for (Risk risk : query.risks()) {
+      if (risk.compareTo(from.risk) <= 0 && looked.size() < limit) {
         Place place = risk == from.risk ? from : new Place(risk, 0, "");
-        items.addAll(atOneRisk(tx, workspaceId, place, limit - items.size()));
+        looked.addAll(atOneRisk(tx, query, place, limit - looked.size()));
       }
     }
-    return items;
+    return looked;
   }
 
-  private List<Item> atOneRisk(Tx tx, @Nullable String workspaceId, Place from, int limit) {
-    List<Item> items = new ArrayList<>();
-    interrupts
-        .waiting(tx, workspaceId, from.risk, from.createdAt, from.id, limit)
-        .forEach(row -> items.add(new Item.OfInterrupt(row)));
-    approvals
-        .waiting(tx, workspaceId, from.risk, from.createdAt, from.id, limit)
-        .forEach(row -> items.add(new Item.OfApproval(row)));
-    items.sort(Comparator.comparingLong(Item::createdAt).thenComparing(Item::id));
-    return items.subList(0, Math.min(limit, items.size()));
-  }
-
-  /** Refuses a workspace that does not exist. */
-  void admit(Tx tx, @Nullable String workspaceId) {
-    if (workspaceId != null) {
-      workspaces.get(tx, workspaceId);
+  private List<Looked> atOneRisk(Tx tx, InboxQuery query, Place from, int limit) {
+    Waiting.Where where =
+        new Waiting.Where(
+            query.workspaceId(), query.runId(), from.risk, from.createdAt, from.id, limit);
+    ItemKind kind = query.kind();
+    List<Waiting> waiting = new ArrayList<>();
+    if (kind == null || kind.interrupt() != null) {
+      waiting.addAll(interrupts.waiting(tx, where, kind == null ? null : kind.interrupt()));
     }
+    if (kind == null || kind.approval() != null) {
+      waiting.addAll(approvals.waiting(tx, where, kind == null ? null : kind.approval()));
+    }
+    return waiting.stream()
+        .sorted(Comparator.comparingLong(Waiting::createdAt).thenComparing(Waiting::id))
+        .limit(limit)
+        .map(
+            one -> new Looked(new Place(from.risk, one.createdAt(), one.id()).key(), one.matches()))
+        .toList();
+  }
+
+  /** The places of everything that waits, in the order. */
+  List<String> all(Tx tx, InboxQuery query) {
+    List<String> places = new ArrayList<>();
+    String behind = null;
+    List<Looked> looked;
+    do {
+      looked = look(tx, query, behind, LOOKED_AT_ONCE);
+      for (Looked one : looked) {
+        behind = one.key();
+        if (one.matches()) {
+          places.add(behind);
+        }
+      }
+    } while (looked.size() == LOOKED_AT_ONCE);
+    return places;
+  }
+
+  /** The item at a place, as it is now. */
+  Item at(Tx tx, String place) {
+    return item(tx, Place.parse(place).id);
   }
 
   /** The item with an id, as it is now. */
@@ -68,6 +97,10 @@ public final class Inbox {
 
   private record Place(Risk risk, long createdAt, String id) {
     static final Place START = new Place(Risk.HIGH, 0, "");
+
+    String key() {
+      return risk.name() + '|' + createdAt + '|' + id;
+    }
 
     static Place parse(String key) {
       String[] parts = key.split("\\|", -1);

@@ -23,17 +23,17 @@ import dev.pmbot.v1.StreamInboxRequest;
 import dev.pmbot.v1.StreamInboxResponse;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
+import dev.pmbot.wire.ProtoEnums;
+import dev.pmbot.wire.ProtoText;
 import io.grpc.stub.StreamObserver;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** The calls about the inbox. */
 public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
-  // Rows may be a mebibyte each.
-  private static final int KEYS_AT_ONCE = 25;
-
   private final Calls calls;
   private final Inbox inbox;
   private final Feed<EventRow> feed;
@@ -47,15 +47,16 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
 
   @Override
   public void listInbox(ListInboxRequest request, StreamObserver<ListInboxResponse> observer) {
-    String workspaceId = workspaceId(request.getFilter());
+    InboxQuery query = query(request.getFilter());
     calls.read(
         observer,
         tx -> {
+          inbox.admit(tx, query);
           Paging.Page<InboxItem> page =
-              Paging.page(
+              Paging.filtered(
                   request,
-                  (behind, limit) -> inbox.list(tx, workspaceId, behind, limit),
-                  Item::key,
+                  (behind, limit) -> inbox.look(tx, query, behind, limit),
+                  place -> inbox.at(tx, place),
                   InboxService::toProto);
           return ListInboxResponse.newBuilder()
               .addAllItems(page.items())
@@ -67,11 +68,15 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
   @Override
   public void streamInbox(
       StreamInboxRequest request, StreamObserver<StreamInboxResponse> observer) {
-    feed.follow(observer, new InboxView(workspaceId(request.getFilter())), request.getCursor());
+    feed.follow(observer, new InboxView(query(request.getFilter())), request.getCursor());
   }
 
-  private static @Nullable String workspaceId(InboxFilter filter) {
-    return filter.getWorkspaceId().isEmpty() ? null : filter.getWorkspaceId();
+  private static InboxQuery query(InboxFilter filter) {
+    return new InboxQuery(
+        ProtoText.fromProto(filter.getWorkspaceId()),
+        ProtoText.fromProto(filter.getRunId()),
+        ProtoEnums.fromProto(ItemKind.class, "INBOX_ITEM_KIND_", filter.getKind()),
+        ApprovalProtos.fromProto(filter.getRisk()));
   }
 
   private static InboxItem toProto(Item item) {
@@ -84,10 +89,10 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
 
   /** What enters and leaves the inbox. */
   private final class InboxView implements View<EventRow, StreamInboxResponse> {
-    private final @Nullable String workspaceId;
+    private final InboxQuery query;
 
-    InboxView(@Nullable String workspaceId) {
-      this.workspaceId = workspaceId;
+    InboxView(InboxQuery query) {
+      this.query = query;
     }
 
     @Override
@@ -97,32 +102,31 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
 
     @Override
     public Scope scope() {
-      return Scope.workspace(workspaceId);
+      return new Scope(
+          query.workspaceId(),
+          query.runId() == null ? List.of() : List.of(query.runId()),
+          List.of());
+    }
+
+    @Override
+    public String filter() {
+      boolean narrower = query.kind() != null || query.risk() != null;
+      return narrower ? "|" + query.kind() + "|" + query.risk() : "";
     }
 
     @Override
     public void admit(Tx tx) {
-      inbox.admit(tx, workspaceId);
+      inbox.admit(tx, query);
     }
 
     @Override
     public List<String> snapshot(Tx tx) {
-      List<String> ids = new ArrayList<>();
-      String behind = null;
-      List<Item> items;
-      do {
-        items = inbox.list(tx, workspaceId, behind, KEYS_AT_ONCE);
-        for (Item item : items) {
-          ids.add(item.id());
-          behind = item.key();
-        }
-      } while (items.size() == KEYS_AT_ONCE);
-      return ids;
+      return inbox.all(tx, query);
     }
 
     @Override
     public StreamInboxResponse snapshotItem(Tx tx, String key) {
-      return message(List.of(entered(inbox.item(tx, key))), "");
+      return message(List.of(entered(inbox.at(tx, key))), "");
     }
 
     @Override
@@ -139,18 +143,24 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
 
     private @Nullable InboxChange change(Tx tx, EventRow event) {
       return switch (event.type()) {
-        case "interrupt.raised" -> entered(inbox.item(tx, event.fact("interrupt_id")));
+        case "interrupt.raised" -> change(tx, event, "interrupt_id", this::entered);
         case "interrupt.resolved", "interrupt.closed" ->
             // A decision that was void later had left the inbox before.
             event.fact("decision_void").isEmpty()
-                ? left(inbox.item(tx, event.fact("interrupt_id")), event)
+                ? change(tx, event, "interrupt_id", item -> left(item, event))
                 : null;
         case "approval.requested" ->
-            isOfInterrupt(event) ? null : entered(inbox.item(tx, event.fact("approval_id")));
+            isOfInterrupt(event) ? null : change(tx, event, "approval_id", this::entered);
         case "approval.resolved", "approval.closed" ->
-            isOfInterrupt(event) ? null : left(inbox.item(tx, event.fact("approval_id")), event);
+            isOfInterrupt(event) ? null : change(tx, event, "approval_id", item -> left(item, event));
         default -> null;
       };
+    }
+
+    private @Nullable InboxChange change(
+        Tx tx, EventRow event, String idFact, Function<Item, InboxChange> how) {
+      Item item = inbox.item(tx, event.fact(idFact));
+      return query.takes(item) ? how.apply(item) : null;
     }
 
     private boolean isOfInterrupt(EventRow event) {

@@ -13,13 +13,8 @@ sealed interface Item {
   /** How bad it could be. */
   Risk risk();
 
-  /** Since when it waits. */
-  long createdAt();
-
-  /** Its place in the order of the inbox. */
-  default String key() {
-    return risk().name() + '|' + createdAt() + '|' + id();
-  }
+  /** Whether it asks for this. */
+  boolean isOf(ItemKind kind);
 
   /** A question. */
   record OfInterrupt(InterruptRow row) implements Item {
@@ -34,8 +29,8 @@ sealed interface Item {
     }
 
     @Override
-    public long createdAt() {
-      return row.createdAt();
+    public boolean isOf(ItemKind kind) {
+      return row.kind() == kind.interrupt();
     }
   }
 
@@ -58,8 +53,8 @@ sealed interface Item {
     }
 
     @Override
-    public long createdAt() {
-      return row.createdAt();
+    public boolean isOf(ItemKind kind) {
+      return row.kind() == kind.approval();
     }
   }
 }

@@ -1,7 +1,8 @@
 package dev.pmbot.interrupt;
 
 import dev.pmbot.approval.ClosedBy;
-import dev.pmbot.approval.Risk;
+import dev.pmbot.approval.Waiting;
+import dev.pmbot.wire.Looked;
 import java.util.List;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Param;
@@ -101,45 +102,67 @@ public interface InterruptMapper {
       """)
   List<String> toDeliver(@Param("runIds") List<String> runIds);
 
-  /** Questions, newest first. */
-  @Select(
-      """
-      <script>
-      SELECT * FROM interrupts
-      <where>
-        <if test="workspaceId != null">AND workspace_id = #{workspaceId}</if>
-        <if test="runId != null">AND run_id = #{runId}</if>
-        <if test="status != null">AND status = #{status}</if>
-        <if test="behind != null">AND interrupt_id &lt; #{behind}</if>
-      </where>
-      ORDER BY interrupt_id DESC LIMIT #{limit}
-      </script>
-      """)
-  List<InterruptRow> list(
-      @Param("workspaceId") @Nullable String workspaceId,
-      @Param("runId") @Nullable String runId,
-      @Param("status") @Nullable InterruptStatus status,
-      @Param("behind") @Nullable String behind,
-      @Param("limit") int limit);
-
   /**
-   * What waits in the inbox at one risk, oldest first. The condition is the one of the partial
-   * indexes.
+   * Looks at questions between two ids, newest first: from the index that serves a way, and at what
+   * else the query asks in each row.
    */
   @Select(
       """
       <script>
-      SELECT * FROM interrupts
-      WHERE status = 'pending' AND risk = #{risk}
-        <if test="workspaceId != null">AND workspace_id = #{workspaceId}</if>
-        AND (created_at, interrupt_id) &gt; (#{createdAt}, #{interruptId})
-      ORDER BY created_at, interrupt_id LIMIT #{limit}
+      SELECT interrupt_id AS key,
+        (1 = 1
+        <if test="query.workspaceId != null">
+          AND workspace_id = #{query.workspaceId}
+        </if>
+        <if test="query.threadId != null">AND thread_id = #{query.threadId}</if>
+        <if test="query.kind != null">AND kind = #{query.kind}</if>
+        <if test="query.status != null">AND status = #{query.status}</if>
+        <if test="query.risk != null">AND risk = #{query.risk}</if>
+        <if test="!query.created.isAny()">
+          AND created_at &gt;= #{query.created.after} AND created_at &lt; #{query.created.before}
+        </if>) AS matches
+      FROM interrupts
+      WHERE
+        <choose>
+          <when test="way.name() == 'RUN'">run_id = #{query.runId}</when>
+          <when test="way.name() == 'THREAD'">thread_id = #{query.threadId}</when>
+          <when test="way.name() == 'STATUS'">workspace_id = #{query.workspaceId} AND status = #{query.status}</when>
+          <when test="way.name() == 'KIND'">workspace_id = #{query.workspaceId} AND kind = #{query.kind}</when>
+          <when test="way.name() == 'RISK'">workspace_id = #{query.workspaceId} AND risk = #{query.risk}</when>
+          <otherwise>workspace_id = #{query.workspaceId}</otherwise>
+        </choose>
+        AND interrupt_id &gt;= #{lowest} AND interrupt_id &lt; #{bound}
+      ORDER BY interrupt_id DESC LIMIT #{limit}
       </script>
       """)
-  List<InterruptRow> waiting(
-      @Param("workspaceId") @Nullable String workspaceId,
-      @Param("risk") Risk risk,
-      @Param("createdAt") long createdAt,
-      @Param("interruptId") String interruptId,
+  List<Looked> look(
+      @Param("query") InterruptQuery query,
+      @Param("way") InterruptQuery.Way way,
+      @Param("lowest") String lowest,
+      @Param("bound") String bound,
       @Param("limit") int limit);
+
+  /**
+   * What waits in the inbox at one risk behind a place, oldest first. The condition is the one of
+   * the partial indexes.
+   *
+   * @param kind what is looked for; absent: anything
+   */
+  @Select(
+      """
+      <script>
+      SELECT interrupt_id AS id, created_at,
+        <choose><when test="kind != null">kind = #{kind}</when><otherwise>1 = 1</otherwise></choose> AS matches
+      FROM interrupts
+      WHERE status = 'pending' AND risk = #{where.risk}
+        <choose>
+          <when test="where.runId != null">AND run_id = #{where.runId}</when>
+          <when test="where.workspaceId != null">AND workspace_id = #{where.workspaceId}</when>
+        </choose>
+        AND (created_at, interrupt_id) &gt; (#{where.createdAt}, #{where.id})
+      ORDER BY created_at, interrupt_id LIMIT #{where.limit}
+      </script>
+      """)
+  List<Waiting> waiting(
+      @Param("where") Waiting.Where where, @Param("kind") @Nullable InterruptKind kind);
 }

@@ -5,15 +5,16 @@ import dev.pmbot.json.Redaction;
 import dev.pmbot.v1.Decision;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.InterruptDecision;
+import dev.pmbot.v1.InterruptFilter;
 import dev.pmbot.v1.Question;
 import dev.pmbot.v1.ResolveInterruptResult;
 import dev.pmbot.v1.Withdrawal;
+import dev.pmbot.wire.Created;
 import dev.pmbot.wire.Outcome;
 import dev.pmbot.wire.ProtoEnums;
 import dev.pmbot.wire.ProtoText;
 import dev.pmbot.wire.ProtoTime;
 import dev.pmbot.wire.Statuses;
-import org.jspecify.annotations.Nullable;
 
 /** Questions as messages. */
 public final class InterruptProtos {
@@ -22,8 +23,15 @@ public final class InterruptProtos {
 
   private InterruptProtos() {}
 
-  static @Nullable InterruptStatus fromProto(dev.pmbot.v1.InterruptStatus status) {
-    return ProtoEnums.fromProto(InterruptStatus.class, STATUS, status);
+  static InterruptQuery fromProto(InterruptFilter filter) {
+    return new InterruptQuery(
+        ProtoText.fromProto(filter.getWorkspaceId()),
+        ProtoText.fromProto(filter.getRunId()),
+        ProtoText.fromProto(filter.getThreadId()),
+        ProtoEnums.fromProto(InterruptKind.class, KIND, filter.getKind()),
+        ProtoEnums.fromProto(InterruptStatus.class, STATUS, filter.getStatus()),
+        ApprovalProtos.fromProto(filter.getRisk()),
+        Created.of(filter));
   }
 
   static NewQuestion fromProto(Question question) {

@@ -102,17 +102,16 @@ public final class InterruptService extends InterruptServiceGrpc.InterruptServic
   @Override
   public void listInterrupts(
       ListInterruptsRequest request, StreamObserver<ListInterruptsResponse> observer) {
-    String workspaceId = request.getFilter().getWorkspaceId();
-    String runId = request.getFilter().getRunId();
-    InterruptStatus status = InterruptProtos.fromProto(request.getFilter().getStatus());
+    InterruptQuery query = InterruptProtos.fromProto(request.getFilter());
     calls.read(
         observer,
         tx -> {
+          interrupts.admit(tx, query);
           Paging.Page<Interrupt> page =
-              Paging.page(
+              Paging.filtered(
                   request,
-                  (behind, limit) -> interrupts.list(tx, workspaceId, runId, status, behind, limit),
-                  InterruptRow::interruptId,
+                  (behind, limit) -> interrupts.look(tx, query, behind, limit),
+                  interruptId -> interrupts.get(tx, interruptId),
                   InterruptProtos::toProto);
           return ListInterruptsResponse.newBuilder()
               .addAllInterrupts(page.items())

@@ -6,6 +6,7 @@ import dev.pmbot.approval.Approvals;
 import dev.pmbot.approval.ClosedBy;
 import dev.pmbot.approval.PayloadSeal;
 import dev.pmbot.approval.Risk;
+import dev.pmbot.approval.Waiting;
 import dev.pmbot.audit.Audit;
 import dev.pmbot.audit.Event;
 import dev.pmbot.json.JsonText;
@@ -14,11 +15,12 @@ import dev.pmbot.run.RunStatus;
 import dev.pmbot.run.Runs;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Tx;
+import dev.pmbot.wire.Created;
 import dev.pmbot.wire.Kept;
+import dev.pmbot.wire.Looked;
 import dev.pmbot.wire.Outcome;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Violation;
-import dev.pmbot.workspace.Workspaces;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashSet;
@@ -30,7 +32,8 @@ import org.jspecify.annotations.Nullable;
 
 /** The questions of agents. */
 public final class Interrupts implements Approvals.Follower {
-  private final Workspaces workspaces;
+  private static final String PREFIX = "intr";
+
   private final Runs runs;
   private final Approvals approvals;
   private final Audit audit;
@@ -38,14 +41,7 @@ public final class Interrupts implements Approvals.Follower {
   private final PayloadSeal seal;
 
   /** With the runs that ask, the approvals that some questions carry, and the server's seal. */
-  public Interrupts(
-      Workspaces workspaces,
-      Runs runs,
-      Approvals approvals,
-      Audit audit,
-      Ids ids,
-      PayloadSeal seal) {
-    this.workspaces = workspaces;
+  public Interrupts(Runs runs, Approvals approvals, Audit audit, Ids ids, PayloadSeal seal) {
     this.runs = runs;
     this.approvals = approvals;
     this.audit = audit;
@@ -115,7 +111,7 @@ public final class Interrupts implements Approvals.Follower {
         close(tx, known, ClosedBy.SUPERSEDED);
       }
     }
-    String interruptId = ids.next("intr");
+    String interruptId = ids.next(PREFIX);
     Risk risk = question.kind().risk().raisedTo(question.risk());
     InterruptRow row =
         new InterruptRow(
@@ -388,28 +384,25 @@ public final class Interrupts implements Approvals.Follower {
     return runs.get(tx, runId).status().isEnded();
   }
 
-  /** Questions of a workspace, of a run, or of both, newest first; an empty id names none. */
-  List<InterruptRow> list(
-      Tx tx,
-      String workspaceId,
-      String runId,
-      @Nullable InterruptStatus status,
-      @Nullable String behind,
-      int limit) {
-    if (!workspaceId.isEmpty()) {
-      workspaces.get(tx, workspaceId);
-    }
-    if (!runId.isEmpty()) {
-      runs.get(tx, runId, workspaceId);
-      return mapper(tx).list(null, runId, status, behind, limit);
-    }
-    return mapper(tx).list(workspaceId, null, status, behind, limit);
+  /** Refuses a query that names what does not exist. */
+  void admit(Tx tx, InterruptQuery query) {
+    runs.admit(tx, query.workspaceId(), query.runId());
   }
 
-  /** What waits in the inbox at one risk behind an item, oldest first. */
-  public List<InterruptRow> waiting(
-      Tx tx, @Nullable String workspaceId, Risk risk, long createdAt, String behind, int limit) {
-    return mapper(tx).waiting(workspaceId, risk, createdAt, behind, limit);
+  /** Looks at the next questions behind an id, newest first. */
+  List<Looked> look(Tx tx, InterruptQuery query, @Nullable String behind, int limit) {
+    Created created = query.created();
+    return mapper(tx)
+        .look(query, query.way(), created.lowestId(PREFIX), created.idBound(PREFIX, behind), limit);
+  }
+
+  /**
+   * What waits in the inbox at one risk behind a place, oldest first.
+   *
+   * @param kind what is looked for; absent: anything
+   */
+  public List<Waiting> waiting(Tx tx, Waiting.Where where, @Nullable InterruptKind kind) {
+    return mapper(tx).waiting(where, kind);
   }
 
   private static InterruptMapper mapper(Tx tx) {

@@ -11,6 +11,7 @@ import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Looked;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
+import dev.pmbot.wire.ProtoText;
 import dev.pmbot.workspace.WorkspaceRow;
 import dev.pmbot.workspace.Workspaces;
 import java.util.ArrayList;
@@ -136,6 +137,21 @@ public final class Runs implements RunAccess {
   /** The runs on threads that were cleared and have not ended, oldest first. */
   public List<String> unfinishedOn(Tx tx, List<String> threadIds) {
     return tx.mapper(RunMapper.class).unfinishedOn(threadIds);
+  }
+
+  /**
+   * Refuses a filter that names a workspace or a run that does not exist, or a run of another
+   * workspace than it names.
+   *
+   * @throws Problem NOT_FOUND
+   */
+  public void admit(Tx tx, @Nullable String workspaceId, @Nullable String runId) {
+    if (workspaceId != null) {
+      workspaces.get(tx, workspaceId);
+    }
+    if (runId != null) {
+      get(tx, runId, ProtoText.toProto(workspaceId));
+    }
   }
 
   /** The run with an id, of a workspace if one is named: another workspace's run is not found. */

@@ -41,6 +41,11 @@ public record Created(long after, long before) {
     return createdAt >= after && createdAt < before;
   }
 
+  /** Whether any time will do. */
+  public boolean isAny() {
+    return equals(ANY);
+  }
+
   /** No id of that kind that a list may show is below this. */
   public String lowestId(String prefix) {
     return after == ANY.after ? "" : Ids.lowest(prefix, after - SLACK_MICROS);

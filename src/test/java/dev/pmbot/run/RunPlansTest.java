@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -65,6 +66,10 @@ final class RunPlansTest {
           "runs_unfinished_on_thread",
           RunMapper.class,
           mapper -> mapper.otherRunOnThread("t", "run_1"));
+      plans.assertServedBy(
+          "runs_unfinished_on_thread",
+          RunMapper.class,
+          mapper -> mapper.unfinishedOn(List.of("t")));
     }
   }
 
