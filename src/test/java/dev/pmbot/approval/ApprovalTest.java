@@ -3,9 +3,9 @@ package dev.pmbot.approval;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.pmbot.kit.Failures;
+import dev.pmbot.kit.Pages;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
 import dev.pmbot.v1.Approval;
@@ -16,12 +16,12 @@ import dev.pmbot.v1.ClosedBy;
 import dev.pmbot.v1.CreateRunResponse;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.ListApprovalsRequest;
+import dev.pmbot.v1.ListApprovalsResponse;
 import dev.pmbot.v1.Reason;
 import dev.pmbot.v1.ResolveApprovalRequest;
 import dev.pmbot.v1.RunStatus;
 import dev.pmbot.v1.Workspace;
 import dev.pmbot.wire.Principal.Role;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -186,23 +186,17 @@ final class ApprovalTest {
   }
 
   private List<Approval> list(ApprovalFilter filter) {
-    List<Approval> found = new ArrayList<>();
-    String token = "";
-    do {
-      var page =
-          server
-              .as(Role.READER)
-              .approvals()
-              .listApprovals(
-                  ListApprovalsRequest.newBuilder()
-                      .setFilter(filter)
-                      .setPageSize(1)
-                      .setPageToken(token)
-                      .build());
-      assertTrue(page.getApprovalsCount() <= 1);
-      found.addAll(page.getApprovalsList());
-      token = page.getNextPageToken();
-    } while (!token.isEmpty());
-    return found;
+    return Pages.all(
+        token ->
+            server
+                .as(Role.READER)
+                .approvals()
+                .listApprovals(
+                    ListApprovalsRequest.newBuilder()
+                        .setFilter(filter)
+                        .setPageSize(1)
+                        .setPageToken(token)
+                        .build()),
+        ListApprovalsResponse::getApprovalsList);
   }
 }

@@ -16,7 +16,6 @@ import dev.pmbot.v1.ApprovalStatus;
 import dev.pmbot.v1.AuditEvent;
 import dev.pmbot.v1.ClosedBy;
 import dev.pmbot.v1.DecisionItem;
-import dev.pmbot.v1.GetApprovalRequest;
 import dev.pmbot.v1.InboxFilter;
 import dev.pmbot.v1.InboxItem;
 import dev.pmbot.v1.InboxServiceGrpc;
@@ -70,15 +69,6 @@ final class MidRunApprovalTest {
     return server.as(Role.WORKER).approvals().requestApproval(request.build()).getApproval();
   }
 
-  private Approval read(Approval approval) {
-    return server
-        .as(Role.READER)
-        .approvals()
-        .getApproval(
-            GetApprovalRequest.newBuilder().setApprovalId(approval.getApprovalId()).build())
-        .getApproval();
-  }
-
   private Approval decide(Approval approval, boolean yes) {
     return yes ? scenario.approve(approval) : scenario.reject(approval);
   }
@@ -107,7 +97,7 @@ final class MidRunApprovalTest {
     assertEquals(ApprovalStatus.APPROVAL_STATUS_PENDING, asked.getStatus());
     assertEquals("", asked.getSubjectId());
     assertEquals(payload, asked.getPayloadJson());
-    assertEquals(asked, read(asked));
+    assertEquals(asked, scenario.read(asked));
     assertEquals(List.of("approval.requested"), typesSince(before));
     AuditEvent event = scenario.events(workspace.getWorkspaceId()).get(before);
     assertEquals("worker:" + Scenario.WORKER_ID, event.getActor());
@@ -213,7 +203,7 @@ final class MidRunApprovalTest {
     assertEquals(first.getPayloadHash(), second.getPayloadHash());
     assertEquals(ApprovalStatus.APPROVAL_STATUS_PENDING, second.getStatus());
     decide(second, !yes);
-    assertEquals(decided, read(first));
+    assertEquals(decided, scenario.read(first));
   }
 
   @Test
@@ -358,8 +348,8 @@ final class MidRunApprovalTest {
     assertEquals(List.of(call.getInterruptId(), spend.getApprovalId(), start), inbox());
     scenario.complete(held);
     assertEquals(List.of(start), inbox());
-    assertEquals(ClosedBy.CLOSED_BY_RUN_ENDED, read(spend).getClosedBy());
-    assertEquals("system", read(spend).getActor());
+    assertEquals(ClosedBy.CLOSED_BY_RUN_ENDED, scenario.read(spend).getClosedBy());
+    assertEquals("system", scenario.read(spend).getActor());
     Failures.of(Reason.REASON_QUESTION_CLOSED, () -> scenario.approve(spend));
   }
 
@@ -467,7 +457,7 @@ final class MidRunApprovalTest {
           items(stream.await("both", all -> items(all).size() == 2)).stream()
               .map(DecisionItem::getApproval)
               .toList();
-      assertEquals(List.of(approved, read(second)), told);
+      assertEquals(List.of(approved, scenario.read(second)), told);
       assertEquals(ClosedBy.CLOSED_BY_RUN_ENDED, told.get(1).getClosedBy());
       assertFalse(told.get(1).getStatus() == ApprovalStatus.APPROVAL_STATUS_APPROVED);
     }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.pmbot.changeset.Proposals;
 import dev.pmbot.kit.Failures;
+import dev.pmbot.kit.Pages;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
 import dev.pmbot.v1.CreateRunResponse;
@@ -60,14 +61,7 @@ final class InboxTest {
   }
 
   private List<InboxItem> list(String workspaceId, int size) {
-    List<InboxItem> items = new ArrayList<>();
-    String token = "";
-    do {
-      ListInboxResponse page = page(workspaceId, size, token);
-      items.addAll(page.getItemsList());
-      token = page.getNextPageToken();
-    } while (!token.isEmpty());
-    return items;
+    return Pages.all(token -> page(workspaceId, size, token), ListInboxResponse::getItemsList);
   }
 
   private List<String> inbox() {

@@ -9,8 +9,6 @@ import dev.pmbot.kit.TestServer;
 import dev.pmbot.v1.Approval;
 import dev.pmbot.v1.ApprovalStatus;
 import dev.pmbot.v1.ClosedBy;
-import dev.pmbot.v1.GetApprovalRequest;
-import dev.pmbot.v1.GetInterruptRequest;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.InterruptKind;
 import dev.pmbot.v1.InterruptStatus;
@@ -72,24 +70,6 @@ final class DecisionTest {
         """);
   }
 
-  private Interrupt read(Interrupt interrupt) {
-    return server
-        .as(Role.READER)
-        .interrupts()
-        .getInterrupt(
-            GetInterruptRequest.newBuilder().setInterruptId(interrupt.getInterruptId()).build())
-        .getInterrupt();
-  }
-
-  private Approval approval(Interrupt interrupt) {
-    return server
-        .as(Role.READER)
-        .approvals()
-        .getApproval(
-            GetApprovalRequest.newBuilder().setApprovalId(interrupt.getApprovalId()).build())
-        .getApproval();
-  }
-
   private Approval resolveApproval(Interrupt interrupt, boolean yes) {
     return server
         .as(Role.OPERATOR)
@@ -110,7 +90,7 @@ final class DecisionTest {
     List<String> before = scenario.eventTypes(workspace.getWorkspaceId());
     Failures.Refusal refusal =
         Failures.of(Reason.REASON_INVALID_DECISION, () -> scenario.resolve(interrupt, decision));
-    assertEquals(interrupt, read(interrupt));
+    assertEquals(interrupt, scenario.read(interrupt));
     assertEquals(before, scenario.eventTypes(workspace.getWorkspaceId()));
     return refusal;
   }
@@ -147,7 +127,7 @@ final class DecisionTest {
     assertEquals(ClosedBy.CLOSED_BY_DECISION, resolved.getClosedBy());
     assertEquals("local_user", resolved.getActor());
     assertEquals(decision(first, second), resolved.getDecisionJson());
-    Approval resolvedApproval = approval(interrupt);
+    Approval resolvedApproval = scenario.approval(interrupt);
     assertEquals(
         ApprovalStatus.valueOf("APPROVAL_STATUS_" + approval), resolvedApproval.getStatus());
     assertEquals(ClosedBy.CLOSED_BY_DECISION, resolvedApproval.getClosedBy());
@@ -170,7 +150,7 @@ final class DecisionTest {
     Interrupt interrupt = twoActions();
     Approval resolved = resolveApproval(interrupt, yes);
     assertEquals(ApprovalStatus.valueOf("APPROVAL_STATUS_" + status), resolved.getStatus());
-    Interrupt decided = read(interrupt);
+    Interrupt decided = scenario.read(interrupt);
     assertEquals(InterruptStatus.valueOf("INTERRUPT_STATUS_" + status), decided.getStatus());
     assertEquals(resolved.getResolvedAt(), decided.getResolvedAt());
     // Whoever decides the question itself in the same way says the same.
@@ -187,10 +167,10 @@ final class DecisionTest {
     Failures.Refusal refusal =
         Failures.of(Reason.REASON_INVALID_DECISION, () -> resolveApproval(interrupt, true));
     assertEquals(Set.of("decision_json.decisions[0].type"), refusal.violations().keySet());
-    assertEquals(ApprovalStatus.APPROVAL_STATUS_PENDING, approval(interrupt).getStatus());
-    assertEquals(interrupt, read(interrupt));
+    assertEquals(ApprovalStatus.APPROVAL_STATUS_PENDING, scenario.approval(interrupt).getStatus());
+    assertEquals(interrupt, scenario.read(interrupt));
     resolveApproval(interrupt, false);
-    assertEquals(InterruptStatus.INTERRUPT_STATUS_REJECTED, read(interrupt).getStatus());
+    assertEquals(InterruptStatus.INTERRUPT_STATUS_REJECTED, scenario.read(interrupt).getStatus());
   }
 
   @Test
@@ -207,7 +187,7 @@ final class DecisionTest {
       Failures.of(Reason.REASON_STALE_DECISION, () -> resolveApproval(seen, true));
       // A stale hash is told before anything else that is wrong.
       Failures.of(Reason.REASON_STALE_DECISION, () -> scenario.resolve(seen, "{}"));
-      assertEquals(interrupt, read(interrupt));
+      assertEquals(interrupt, scenario.read(interrupt));
     }
   }
 
@@ -404,7 +384,7 @@ final class DecisionTest {
     Failures.Refusal refusal =
         Failures.of(Reason.REASON_ALREADY_DECIDED, () -> resolveApproval(interrupt, false));
     assertEquals("approved", refusal.metadata().get("state"));
-    assertEquals(decision("edit", "reject"), read(interrupt).getDecisionJson());
+    assertEquals(decision("edit", "reject"), scenario.read(interrupt).getDecisionJson());
   }
 
   @ParameterizedTest
@@ -420,7 +400,7 @@ final class DecisionTest {
     Interrupt interrupt = twoActions();
     Interrupt decided = scenario.resolve(interrupt, decision(first, second));
     if (first.equals(second)) {
-      assertEquals(approval(interrupt), resolveApproval(interrupt, yes));
+      assertEquals(scenario.approval(interrupt), resolveApproval(interrupt, yes));
     } else {
       Failures.Refusal refusal =
           Failures.of(Reason.REASON_ALREADY_DECIDED, () -> resolveApproval(interrupt, yes));
@@ -428,7 +408,7 @@ final class DecisionTest {
       assertEquals("edited", refusal.metadata().get("state"));
       assertEquals("local_user", refusal.metadata().get("actor"));
     }
-    assertEquals(decided, read(interrupt));
+    assertEquals(decided, scenario.read(interrupt));
   }
 
   @Test
@@ -444,7 +424,7 @@ final class DecisionTest {
     Interrupt all = twoActions();
     scenario.resolve(
         all, "{\"decisions\":[" + one("b", "reject") + "," + one("a", "reject") + "]}");
-    assertEquals(approval(all), resolveApproval(all, false));
+    assertEquals(scenario.approval(all), resolveApproval(all, false));
   }
 
   @Test
@@ -494,13 +474,13 @@ final class DecisionTest {
             new TreeSet<>(Set.of("approval.resolved", "interrupt.resolved")),
             new TreeSet<>(resolved));
         assertEquals(2, resolved.size());
-        Interrupt decided = read(interrupt);
+        Interrupt decided = scenario.read(interrupt);
         boolean carriedOut = decided.getDecisionJson().contains("\"approve\"");
         assertEquals(
             carriedOut
                 ? ApprovalStatus.APPROVAL_STATUS_APPROVED
                 : ApprovalStatus.APPROVAL_STATUS_REJECTED,
-            approval(interrupt).getStatus());
+            scenario.approval(interrupt).getStatus());
       }
     } finally {
       threads.shutdownNow();
@@ -526,7 +506,7 @@ final class DecisionTest {
     Failures.Refusal refusal =
         Failures.of(Reason.REASON_TOO_LARGE, () -> scenario.resolve(question, decision));
     assertEquals(Map.of("limit", "2088960"), refusal.metadata());
-    assertEquals(question, read(question));
+    assertEquals(question, scenario.read(question));
   }
 
   @Test
@@ -541,7 +521,7 @@ final class DecisionTest {
                     Scenario.decision(interrupt, decision("approve", "reject")).toBuilder()
                         .setNotes("b is needed; api_key=s3cr3t-s3cr3t"))
                 .build());
-    String notes = approval(interrupt).getNotes();
+    String notes = scenario.approval(interrupt).getNotes();
     assertTrue(notes.startsWith("b is needed; api_key=[redacted:"), notes);
   }
 
@@ -557,7 +537,7 @@ final class DecisionTest {
                     Scenario.decision(interrupt, decision("approve", "reject")).toBuilder()
                         .setNotes("pwd=x1 ".repeat(580)))
                 .build());
-    String notes = approval(interrupt).getNotes();
+    String notes = scenario.approval(interrupt).getNotes();
     assertTrue(notes.startsWith("pwd=[redacted:password] "), notes);
     assertTrue(notes.length() <= 8192, "is " + notes.length());
   }

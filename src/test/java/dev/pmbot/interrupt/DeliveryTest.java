@@ -17,8 +17,6 @@ import dev.pmbot.v1.ApprovalStatus;
 import dev.pmbot.v1.ClosedBy;
 import dev.pmbot.v1.Decision;
 import dev.pmbot.v1.DecisionItem;
-import dev.pmbot.v1.GetApprovalRequest;
-import dev.pmbot.v1.GetInterruptRequest;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.InterruptFilter;
 import dev.pmbot.v1.InterruptKind;
@@ -64,24 +62,6 @@ final class DeliveryTest {
 
   private Interrupt raise(Question question) {
     return scenario.raise(held, question).get(0);
-  }
-
-  private Interrupt read(Interrupt interrupt) {
-    return server
-        .as(Role.READER)
-        .interrupts()
-        .getInterrupt(
-            GetInterruptRequest.newBuilder().setInterruptId(interrupt.getInterruptId()).build())
-        .getInterrupt();
-  }
-
-  private Approval approval(Interrupt interrupt) {
-    return server
-        .as(Role.READER)
-        .approvals()
-        .getApproval(
-            GetApprovalRequest.newBuilder().setApprovalId(interrupt.getApprovalId()).build())
-        .getApproval();
   }
 
   private List<Interrupt> acknowledge(Scenario.Held by, Interrupt... interrupts) {
@@ -150,7 +130,7 @@ final class DeliveryTest {
     server.time().advance(java.time.Duration.ofSeconds(1));
     assertEquals(first, raise(Scenario.toolCall("q", "Delete?")));
     scenario.approve(first);
-    Interrupt decided = read(first);
+    Interrupt decided = scenario.read(first);
     assertEquals(decided, raise(Scenario.toolCall("q", "Delete?")));
   }
 
@@ -174,10 +154,10 @@ final class DeliveryTest {
     assertNotEquals(first.getInterruptId(), second.getInterruptId());
     assertNotEquals(first.getPayloadHash(), second.getPayloadHash());
     assertEquals(InterruptStatus.INTERRUPT_STATUS_PENDING, second.getStatus());
-    assertSuperseded(read(first));
-    assertEquals(ApprovalStatus.APPROVAL_STATUS_REJECTED, approval(first).getStatus());
-    assertEquals(ClosedBy.CLOSED_BY_SUPERSEDED, approval(first).getClosedBy());
-    assertEquals("system", approval(first).getActor());
+    assertSuperseded(scenario.read(first));
+    assertEquals(ApprovalStatus.APPROVAL_STATUS_REJECTED, scenario.approval(first).getStatus());
+    assertEquals(ClosedBy.CLOSED_BY_SUPERSEDED, scenario.approval(first).getClosedBy());
+    assertEquals("system", scenario.approval(first).getActor());
     Failures.Refusal refusal =
         Failures.of(Reason.REASON_QUESTION_CLOSED, () -> scenario.approve(first));
     assertEquals(
@@ -198,7 +178,7 @@ final class DeliveryTest {
     assertEquals(1, handedOver().size());
     Interrupt second = raise(Scenario.toolCall("q", "Delete b?"));
     assertEquals(2, second.getGeneration());
-    assertSuperseded(read(first));
+    assertSuperseded(scenario.read(first));
     assertEquals(List.of(), handedOver());
     scenario.approve(second);
     List<Decision> decisions = handedOver();
@@ -220,7 +200,7 @@ final class DeliveryTest {
     Interrupt taken = acknowledge(held, first).get(0);
     Interrupt second = raise(Scenario.question("q", "And now?"));
     assertEquals(2, second.getGeneration());
-    assertEquals(taken, read(first));
+    assertEquals(taken, scenario.read(first));
   }
 
   @Test
@@ -233,9 +213,9 @@ final class DeliveryTest {
             Scenario.question("c", "C?"));
     scenario.answer(raised.get(1), "decided");
     scenario.raise(held, Scenario.question("a", "A?"), Scenario.question("d", "D?"));
-    assertEquals(raised.get(0), read(raised.get(0)));
-    assertEquals(ClosedBy.CLOSED_BY_DECISION, read(raised.get(1)).getClosedBy());
-    assertSuperseded(read(raised.get(2)));
+    assertEquals(raised.get(0), scenario.read(raised.get(0)));
+    assertEquals(ClosedBy.CLOSED_BY_DECISION, scenario.read(raised.get(1)).getClosedBy());
+    assertSuperseded(scenario.read(raised.get(2)));
   }
 
   @Test
@@ -289,7 +269,7 @@ final class DeliveryTest {
       if (approvalKind == null) {
         assertEquals("", interrupt.getApprovalId());
       } else {
-        Approval approval = approval(interrupt);
+        Approval approval = scenario.approval(interrupt);
         assertEquals(ApprovalKind.valueOf("APPROVAL_KIND_" + approvalKind), approval.getKind());
         assertEquals(interrupt.getRisk(), approval.getRisk());
         assertEquals(interrupt.getPayloadHash(), approval.getPayloadHash());
@@ -407,7 +387,7 @@ final class DeliveryTest {
     assertFalse(interrupt.getPayloadJson().contains(secret), interrupt.getPayloadJson());
     assertFalse(interrupt.getPayloadJson().contains(github), interrupt.getPayloadJson());
     assertTrue(interrupt.getPayloadJson().contains("\"password\":\"[redacted:password]\""));
-    assertFalse(approval(interrupt).getPayloadJson().contains(github));
+    assertFalse(scenario.approval(interrupt).getPayloadJson().contains(github));
     // While it runs: what was written is in the log beside the database, if not in the database.
     assertNowhere(secret);
     assertNowhere(github);
@@ -452,7 +432,7 @@ final class DeliveryTest {
     String decision = "{\"answer\":{\"password\":\"hunter2hunter2\",  \"n\":1.10}}";
     String redacted = "{\"answer\":{\"password\":\"[redacted:password]\",  \"n\":1.10}}";
     assertEquals(redacted, scenario.resolve(interrupt, decision).getDecisionJson());
-    assertEquals(redacted, read(interrupt).getDecisionJson());
+    assertEquals(redacted, scenario.read(interrupt).getDecisionJson());
     assertEquals(
         redacted,
         server
@@ -581,7 +561,8 @@ final class DeliveryTest {
     assertEquals(1, handedOver(byThread).size());
     scenario.complete(held);
     assertTrue(
-        read(interrupt)
+        scenario
+            .read(interrupt)
             .getAcknowledgedAt()
             .equals(Interrupt.getDefaultInstance().getAcknowledgedAt()));
     assertEquals(List.of(), handedOver());
@@ -614,7 +595,7 @@ final class DeliveryTest {
       Failures.Refusal refusal =
           Failures.of(Reason.REASON_NOT_FOUND, () -> acknowledge(held, mine, wrong));
       assertEquals(Map.of("id", wrong.getInterruptId()), refusal.metadata());
-      assertFalse(read(mine).hasAcknowledgedAt(), "half of a request was carried out");
+      assertFalse(scenario.read(mine).hasAcknowledgedAt(), "half of a request was carried out");
     }
   }
 

@@ -8,7 +8,6 @@ import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
 import dev.pmbot.v1.ApprovalStatus;
 import dev.pmbot.v1.AuditEvent;
-import dev.pmbot.v1.GetApprovalRequest;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.InterruptDecision;
 import dev.pmbot.v1.InterruptStatus;
@@ -73,16 +72,6 @@ final class ResolveSeveralTest {
     return scenario.events(workspace.getWorkspaceId());
   }
 
-  private ApprovalStatus approvalStatus(Interrupt interrupt) {
-    return server
-        .as(Role.READER)
-        .approvals()
-        .getApproval(
-            GetApprovalRequest.newBuilder().setApprovalId(interrupt.getApprovalId()).build())
-        .getApproval()
-        .getStatus();
-  }
-
   private static Interrupt withoutTexts(Interrupt interrupt) {
     return interrupt.toBuilder().clearPayloadJson().clearDecisionJson().build();
   }
@@ -114,8 +103,10 @@ final class ResolveSeveralTest {
             InterruptStatus.INTERRUPT_STATUS_APPROVED,
             InterruptStatus.INTERRUPT_STATUS_EDITED),
         results.stream().map(result -> result.getInterrupt().getStatus()).toList());
-    assertEquals(ApprovalStatus.APPROVAL_STATUS_REJECTED, approvalStatus(raised.get(2)));
-    assertEquals(ApprovalStatus.APPROVAL_STATUS_APPROVED, approvalStatus(raised.get(0)));
+    assertEquals(
+        ApprovalStatus.APPROVAL_STATUS_REJECTED, scenario.approval(raised.get(2)).getStatus());
+    assertEquals(
+        ApprovalStatus.APPROVAL_STATUS_APPROVED, scenario.approval(raised.get(0)).getStatus());
     assertEquals(
         List.of(
             "approval.resolved",
@@ -192,8 +183,10 @@ final class ResolveSeveralTest {
     assertEquals(Map.of("id", unknown), refusals.get(5).metadata());
 
     assertEquals(standing, refused.stream().map(scenario::read).toList());
-    assertEquals(ApprovalStatus.APPROVAL_STATUS_PENDING, approvalStatus(raised.get(1)));
-    assertEquals(ApprovalStatus.APPROVAL_STATUS_PENDING, approvalStatus(raised.get(3)));
+    assertEquals(
+        ApprovalStatus.APPROVAL_STATUS_PENDING, scenario.approval(raised.get(1)).getStatus());
+    assertEquals(
+        ApprovalStatus.APPROVAL_STATUS_PENDING, scenario.approval(raised.get(3)).getStatus());
     List<AuditEvent> told = events().subList(before, events().size());
     assertEquals(
         List.of(

@@ -19,6 +19,7 @@ import dev.pmbot.v1.CreateRunRequest;
 import dev.pmbot.v1.CreateRunResponse;
 import dev.pmbot.v1.CreateWorkspaceRequest;
 import dev.pmbot.v1.EventFilter;
+import dev.pmbot.v1.GetApprovalRequest;
 import dev.pmbot.v1.GetInterruptRequest;
 import dev.pmbot.v1.GetRunRequest;
 import dev.pmbot.v1.Interrupt;
@@ -355,6 +356,23 @@ public final class Scenario {
                 .addDecisions(decision(interrupt, decisionJson))
                 .build());
     return read(interrupt);
+  }
+
+  /** The approval as it is now. */
+  public Approval read(Approval approval) {
+    return approval(approval.getApprovalId());
+  }
+
+  /** The approval that a question carries, as it is now. */
+  public Approval approval(Interrupt interrupt) {
+    return approval(interrupt.getApprovalId());
+  }
+
+  private Approval approval(String approvalId) {
+    return operator()
+        .approvals()
+        .getApproval(GetApprovalRequest.newBuilder().setApprovalId(approvalId).build())
+        .getApproval();
   }
 
   /** The question as it is now. */

@@ -5,12 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import dev.pmbot.kit.Failures;
+import dev.pmbot.kit.Pages;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
 import dev.pmbot.v1.AuditEvent;
 import dev.pmbot.v1.CreateRunResponse;
 import dev.pmbot.v1.GetRepoRequest;
 import dev.pmbot.v1.ListReposRequest;
+import dev.pmbot.v1.ListReposResponse;
 import dev.pmbot.v1.Reason;
 import dev.pmbot.v1.RegisterRepoRequest;
 import dev.pmbot.v1.Repo;
@@ -257,17 +259,12 @@ final class RepoTest {
   }
 
   private List<Repo> list(ListReposRequest request) {
-    List<Repo> found = new ArrayList<>();
-    String token = "";
-    do {
-      var page =
-          server
-              .as(Role.READER)
-              .repos()
-              .listRepos(request.toBuilder().setPageSize(2).setPageToken(token).build());
-      found.addAll(page.getReposList());
-      token = page.getNextPageToken();
-    } while (!token.isEmpty());
-    return found;
+    return Pages.all(
+        token ->
+            server
+                .as(Role.READER)
+                .repos()
+                .listRepos(request.toBuilder().setPageSize(2).setPageToken(token).build()),
+        ListReposResponse::getReposList);
   }
 }

@@ -5,12 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.pmbot.kit.Failures;
+import dev.pmbot.kit.Pages;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
 import dev.pmbot.v1.AuditEvent;
 import dev.pmbot.v1.CreateWorkspaceRequest;
 import dev.pmbot.v1.GetWorkspaceRequest;
 import dev.pmbot.v1.ListWorkspacesRequest;
+import dev.pmbot.v1.ListWorkspacesResponse;
 import dev.pmbot.v1.Reason;
 import dev.pmbot.v1.UpdateWorkspaceRequest;
 import dev.pmbot.v1.Workspace;
@@ -46,19 +48,14 @@ final class WorkspaceTest {
   }
 
   private List<Workspace> list() {
-    List<Workspace> found = new ArrayList<>();
-    String token = "";
-    do {
-      var page =
-          server
-              .as(Role.READER)
-              .workspaces()
-              .listWorkspaces(
-                  ListWorkspacesRequest.newBuilder().setPageSize(2).setPageToken(token).build());
-      found.addAll(page.getWorkspacesList());
-      token = page.getNextPageToken();
-    } while (!token.isEmpty());
-    return found;
+    return Pages.all(
+        token ->
+            server
+                .as(Role.READER)
+                .workspaces()
+                .listWorkspaces(
+                    ListWorkspacesRequest.newBuilder().setPageSize(2).setPageToken(token).build()),
+        ListWorkspacesResponse::getWorkspacesList);
   }
 
   @Test
