@@ -75,7 +75,7 @@ public final class Inbox {
       looked = look(tx, query, behind, LOOKED_AT_ONCE);
       for (Looked one : looked) {
         behind = one.key();
-        if (one.matches()) {
+        if (one.isTaken()) {
           places.add(behind);
         }
       }

@@ -152,7 +152,9 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
         case "approval.requested" ->
             isOfInterrupt(event) ? null : change(tx, event, "approval_id", this::entered);
         case "approval.resolved", "approval.closed" ->
-            isOfInterrupt(event) ? null : change(tx, event, "approval_id", item -> left(item, event));
+            isOfInterrupt(event)
+                ? null
+                : change(tx, event, "approval_id", item -> left(item, event));
         default -> null;
       };
     }

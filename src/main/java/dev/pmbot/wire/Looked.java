@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
  *     value and has none
  */
 public record Looked(String key, @Nullable Boolean matches) {
-  boolean isTaken() {
+  /** Whether the list shows it. */
+  public boolean isTaken() {
     return Boolean.TRUE.equals(matches);
   }
 }
