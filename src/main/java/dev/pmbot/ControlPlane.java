@@ -107,8 +107,8 @@ public final class ControlPlane implements AutoCloseable {
           ChangesetMapper.class);
   private static final int SEAL_KEY_BYTES = 32;
   private static final int FILE_THREADS = 4;
-  private static final long DRAIN_SECONDS = 10;
 
+  private final Config config;
   private final DataDirectory directory;
   private final Store store;
   private final Feed<EventRow> feed;
@@ -134,6 +134,7 @@ public final class ControlPlane implements AutoCloseable {
   public ControlPlane(
       Config config, Time time, Map<String, String> environment, CrashPoints crashPoints)
       throws IOException {
+    this.config = config;
     directory = DataDirectory.open(config.dataDirectory());
     directory.useForNativeLibraries();
     Ids ids = new Ids(time);
@@ -150,7 +151,8 @@ public final class ControlPlane implements AutoCloseable {
     Audit audit = new Audit(ids);
     Workspaces workspaces = new Workspaces(audit, ids);
     Repos repos = new Repos(workspaces, audit, ids);
-    claims = new Claims(workspaces, repos, audit, ids, time, timer);
+    claims =
+        new Claims(workspaces, repos, audit, ids, time, timer, config.limits().waitingClaims());
     Runs runs = claims.runs();
     PayloadSeal seal = new PayloadSeal(directory.secret("payload-seal", SEAL_KEY_BYTES));
     Approvals approvals = new Approvals(repos, runs, audit, ids, seal);
@@ -185,10 +187,12 @@ public final class ControlPlane implements AutoCloseable {
             .permitKeepAliveWithoutCalls(true);
 
     store = opened(opening);
-    feed = new Feed<>(store, audit, time);
+    feed = new Feed<>(store, audit, time, config.limits().openStreams());
     audit.onCommitted(feed::committed);
     denials = new Denials(store, audit, timer);
-    ArtifactFiles artifactFiles = new ArtifactFiles(artifactFolder, store, artifacts, fileThreads);
+    ArtifactFiles artifactFiles =
+        new ArtifactFiles(
+            artifactFolder, store, artifacts, fileThreads, config.limits().artifactBytes());
     Calls calls =
         new Calls(store, largeReplies(runs, approvals, interrupts, artifacts, changesets));
     store
@@ -232,9 +236,7 @@ public final class ControlPlane implements AutoCloseable {
                 store,
                 new Measurements(
                     store, artifacts, directory.root(), feed::openStreams, claims::waiting, time),
-                time.nowMicros(),
-                ArtifactFiles.LARGEST,
-                Claims.MOST_WAITING),
+                time.nowMicros()),
             health.getHealthService(),
             ProtoReflectionServiceV1.newInstance(),
             ProtoReflectionService.newInstance());
@@ -369,10 +371,11 @@ public final class ControlPlane implements AutoCloseable {
     feed.close();
     claims.close();
     try {
-      if (!server.awaitTermination(DRAIN_SECONDS, TimeUnit.SECONDS)) {
-        log.info("calls are still open after {} s; they are cut", DRAIN_SECONDS);
+      long longest = config.longestStop().toSeconds();
+      if (!server.awaitTermination(longest, TimeUnit.SECONDS)) {
+        log.info("calls are still open after {} s; they are cut", longest);
         server.shutdownNow();
-        server.awaitTermination(DRAIN_SECONDS, TimeUnit.SECONDS);
+        server.awaitTermination(longest, TimeUnit.SECONDS);
       }
     } catch (InterruptedException interrupted) {
       server.shutdownNow();

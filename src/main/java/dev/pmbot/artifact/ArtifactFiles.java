@@ -26,9 +26,6 @@ import org.slf4j.LoggerFactory;
  * orphan.
  */
 public final class ArtifactFiles {
-  /** One artifact, in bytes. */
-  public static final long LARGEST = 16L << 30;
-
   /** What the URI of a file in the folder of artifacts begins with. */
   static final String ROOT = "artifacts/";
 
@@ -38,14 +35,21 @@ public final class ArtifactFiles {
   private final Store store;
   private final Artifacts artifacts;
   private final Executor threads;
+  private final long largest;
   private final Turns turns = new Turns();
 
-  /** Over a folder, the rows, and threads that may wait for a disk. */
-  public ArtifactFiles(FileStore files, Store store, Artifacts artifacts, Executor threads) {
+  /**
+   * Over a folder, the rows, and threads that may wait for a disk.
+   *
+   * @param largest one artifact, in bytes
+   */
+  public ArtifactFiles(
+      FileStore files, Store store, Artifacts artifacts, Executor threads, long largest) {
     this.files = files;
     this.store = store;
     this.artifacts = artifacts;
     this.threads = threads;
+    this.largest = largest;
   }
 
   Executor threads() {
@@ -53,7 +57,7 @@ public final class ArtifactFiles {
   }
 
   Incoming begin() {
-    return io(() -> files.begin(LARGEST));
+    return io(() -> files.begin(largest));
   }
 
   /** Checks that the content is what was announced. */

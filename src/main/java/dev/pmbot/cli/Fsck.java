@@ -1,6 +1,7 @@
 package dev.pmbot.cli;
 
 import dev.pmbot.ControlPlane;
+import dev.pmbot.config.ConfigProblem;
 import dev.pmbot.files.DataDirectoryProblem;
 import dev.pmbot.files.Disagreement;
 import dev.pmbot.server.Consistency;
@@ -39,13 +40,6 @@ final class Fsck implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Option(
-      names = "--data",
-      paramLabel = "DIRECTORY",
-      description = "What to look at (PMBOT_DATA; default: ${DEFAULT-VALUE}).",
-      defaultValue = "${env:PMBOT_DATA:-data}")
-  private Path data;
-
-  @Option(
       names = "--no-hashes",
       description =
           "Measures the artifacts' files without reading them: quicker, and blind to changed content.")
@@ -55,6 +49,13 @@ final class Fsck implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
+    Path data;
+    try {
+      data = SettingOptions.loader(spec).dataDirectory();
+    } catch (ConfigProblem problem) {
+      say(err, "pmbot: " + problem.getMessage());
+      return UNUSABLE;
+    }
     try (Consistency consistency = ControlPlane.consistency(data, new SystemTime())) {
       Consistency.Result result =
           consistency.run(

@@ -1,6 +1,7 @@
 package dev.pmbot.cli;
 
 import dev.pmbot.config.Config;
+import dev.pmbot.config.Setting;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
@@ -16,10 +17,16 @@ import picocli.CommandLine.IVersionProvider;
     synopsisSubcommandLabel = "COMMAND",
     versionProvider = Pmbot.Version.class)
 public final class Pmbot {
-  private record Named(String name, Supplier<Callable<Integer>> command) {}
+  private static final List<Setting> ALL = List.of(Setting.values());
+
+  /** A command, and which settings its command line may set. */
+  private record Named(String name, Supplier<Callable<Integer>> command, List<Setting> settings) {}
 
   private static final List<Named> COMMANDS =
-      List.of(new Named("serve", Serve::new), new Named("fsck", Fsck::new));
+      List.of(
+          new Named("serve", Serve::new, ALL),
+          new Named("config", ShowConfig::new, ALL),
+          new Named("fsck", Fsck::new, List.of(Setting.DATA)));
 
   /** The program's version. */
   static final class Version implements IVersionProvider {
@@ -40,10 +47,11 @@ public final class Pmbot {
     boolean known = COMMANDS.stream().anyMatch(named -> named.name.equals(first));
     for (Named named : COMMANDS) {
       if (!known || named.name.equals(first)) {
-        line.addSubcommand(named.name, named.command.get());
+        CommandLine command = new CommandLine(named.command.get());
+        SettingOptions.addTo(command.getCommandSpec(), named.settings);
+        line.addSubcommand(named.name, command);
       }
     }
-    line.setCaseInsensitiveEnumValuesAllowed(true);
     return line.execute(arguments);
   }
 }

@@ -6,7 +6,6 @@ import dev.pmbot.config.ConfigProblem;
 import dev.pmbot.files.DataDirectoryProblem;
 import dev.pmbot.server.Probe;
 import dev.pmbot.store.StoreException;
-import dev.pmbot.store.Synchronous;
 import dev.pmbot.store.SystemTime;
 import dev.pmbot.wire.Principal.Role;
 import java.io.IOException;
@@ -35,33 +34,6 @@ final class Serve implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Option(
-      names = "--data",
-      paramLabel = "DIRECTORY",
-      description = "Where everything is kept (PMBOT_DATA; default: ${DEFAULT-VALUE}).",
-      defaultValue = "${env:PMBOT_DATA:-data}")
-  private Path data;
-
-  @Option(
-      names = "--host",
-      description = "The loopback address to listen on (PMBOT_HOST; default: ${DEFAULT-VALUE}).",
-      defaultValue = "${env:PMBOT_HOST:-127.0.0.1}")
-  private String host;
-
-  @Option(
-      names = "--port",
-      description = "The port, 0 for any free one (PMBOT_PORT; default: ${DEFAULT-VALUE}).",
-      defaultValue = "${env:PMBOT_PORT:-7433}")
-  private int port;
-
-  @Option(
-      names = "--synchronous",
-      description =
-          "What an answered write survives: normal (a crash of the program) or full (a power cut too)"
-              + " (PMBOT_SYNCHRONOUS; default: ${DEFAULT-VALUE}).",
-      defaultValue = "${env:PMBOT_SYNCHRONOUS:-normal}")
-  private Synchronous synchronous;
-
-  @Option(
       names = "--check",
       description =
           "Start, ask the server as a client would, say so, and stop: tells whether it can serve.")
@@ -73,11 +45,12 @@ final class Serve implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     Config config;
     try {
-      config = new Config(data, host, port, synchronous);
+      config = SettingOptions.loader(spec).load().config();
     } catch (ConfigProblem problem) {
       err.println("pmbot: " + problem.getMessage());
       return USED_WRONGLY;
     }
+    Logging.setLevel(config.logLevel());
     ControlPlane controlPlane;
     try {
       controlPlane =
@@ -86,7 +59,9 @@ final class Serve implements Callable<Integer> {
       err.println("pmbot: " + problem.getMessage());
       return FAILED;
     } catch (IOException problem) {
-      err.println("pmbot: " + host + ":" + port + " cannot be served: " + reason(problem));
+      err.println(
+          "pmbot: %s:%d cannot be served: %s"
+              .formatted(config.host(), config.port(), reason(problem)));
       err.println("       Another server may have it; try --port=0 for any free port.");
       return FAILED;
     }

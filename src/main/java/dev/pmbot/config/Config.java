@@ -1,9 +1,8 @@
 package dev.pmbot.config;
 
 import dev.pmbot.store.Synchronous;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.nio.file.Path;
+import java.time.Duration;
 
 /**
  * What the server runs with.
@@ -12,38 +11,39 @@ import java.nio.file.Path;
  * @param host the loopback address to listen on
  * @param port the port to listen on; 0 takes a free one
  * @param synchronous what an answered write survives
+ * @param logLevel what is worth a line in the log
+ * @param limits what the server refuses above
+ * @param longestStop how long a stop waits for calls that are still running
  */
-public record Config(Path dataDirectory, String host, int port, Synchronous synchronous) {
+public record Config(
+    Path dataDirectory,
+    String host,
+    int port,
+    Synchronous synchronous,
+    LogLevel logLevel,
+    Limits limits,
+    Duration longestStop) {
   /** A message, in bytes. */
   public static final int LARGEST_MESSAGE = 4 << 20;
 
-  private static final int HIGHEST_PORT = 65_535;
+  /** How long a stop waits unless it is set. */
+  public static final Duration LONGEST_STOP = Duration.ofSeconds(10);
 
   /**
-   * Checks the values.
+   * What the server refuses above.
    *
-   * @throws ConfigProblem naming what is wrong and what would be right
+   * @param artifactBytes one artifact, in bytes
+   * @param openStreams streams open at once
+   * @param waitingClaims claims waiting at once
    */
-  public Config {
-    if (port < 0 || port > HIGHEST_PORT) {
-      throw new ConfigProblem(
-          "port " + port + ": must be from 0 (any free one) to " + HIGHEST_PORT);
-    }
-    if (!isLoopback(host)) {
-      throw new ConfigProblem(
-          "host "
-              + host
-              + ": must be a loopback address such as 127.0.0.1 or ::1; tokens would cross the network in the"
-              + " clear");
-    }
+  public record Limits(long artifactBytes, int openStreams, int waitingClaims) {
+    /** What holds unless it is set. */
+    public static final Limits DEFAULT = new Limits(16L << 30, 10_000, 1_000);
   }
 
-  private static boolean isLoopback(String host) {
-    try {
-      return InetAddress.getByName(host).isLoopbackAddress();
-    } catch (UnknownHostException unknown) {
-      return false;
-    }
+  /** With everything else as it is unless it is set. */
+  public Config(Path dataDirectory, String host, int port, Synchronous synchronous) {
+    this(dataDirectory, host, port, synchronous, LogLevel.INFO, Limits.DEFAULT, LONGEST_STOP);
   }
 
   /** The program's version. */

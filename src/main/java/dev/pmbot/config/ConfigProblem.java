@@ -1,11 +1,16 @@
 package dev.pmbot.config;
 
-/** A setting that cannot be used; the message says which, and what would be right. */
+import java.util.List;
+
+/** Settings that cannot be used; the message names each, and what would be right, on a line. */
 public final class ConfigProblem extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  /** With what is wrong. */
-  public ConfigProblem(String message) {
-    super(message);
+  /** With what is wrong, one sentence for each setting. */
+  public ConfigProblem(List<String> problems) {
+    super(
+        problems.size() == 1
+            ? problems.get(0)
+            : problems.size() + " settings cannot be used:\n  " + String.join("\n  ", problems));
   }
 }

@@ -25,14 +25,12 @@ import org.jspecify.annotations.Nullable;
 
 /** Everybody who follows the log, and who of them is to be woken by what was committed. */
 public final class Feed<E extends LoggedEvent> implements AutoCloseable {
-  /** Streams open at once. */
-  public static final int MOST_STREAMS = 10_000;
-
   private static final long TICK_MILLIS = 500;
 
   private final Store store;
   private final EventLog<E> log;
   private final Time time;
+  private final int mostStreams;
   private final Set<Following<E, ?>> open = ConcurrentHashMap.newKeySet();
   private final Set<Following<E, ?>> ofAll = ConcurrentHashMap.newKeySet();
   private final Map<String, Set<Following<E, ?>>> byWorkspace = new ConcurrentHashMap<>();
@@ -47,11 +45,16 @@ public final class Feed<E extends LoggedEvent> implements AutoCloseable {
   private final AtomicBoolean waking = new AtomicBoolean();
   private volatile boolean closed;
 
-  /** Over a log. */
-  public Feed(Store store, EventLog<E> log, Time time) {
+  /**
+   * Over a log.
+   *
+   * @param mostStreams streams open at once
+   */
+  public Feed(Store store, EventLog<E> log, Time time, int mostStreams) {
     this.store = store;
     this.log = log;
     this.time = time;
+    this.mostStreams = mostStreams;
     ticker.scheduleWithFixedDelay(this::tick, TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
   }
 
@@ -78,8 +81,8 @@ public final class Feed<E extends LoggedEvent> implements AutoCloseable {
       call.onError(Statuses.of(Problem.shuttingDown()));
       return;
     }
-    if (open.size() >= MOST_STREAMS) {
-      call.onError(Statuses.of(Problem.tooManyOpen("streams are open", MOST_STREAMS)));
+    if (open.size() >= mostStreams) {
+      call.onError(Statuses.of(Problem.tooManyOpen("streams are open", mostStreams)));
       return;
     }
     Following<E, R> following =

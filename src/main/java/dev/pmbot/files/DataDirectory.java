@@ -19,7 +19,7 @@ import java.util.stream.Stream;
 public final class DataDirectory implements AutoCloseable {
   private static final Pattern SECRET_NAME = Pattern.compile("[a-z0-9][a-z0-9_.-]{0,99}");
   private static final Pattern IN_A_NEW_DIRECTORY =
-      Pattern.compile("README(\\.[A-Za-z]{1,10})?|\\.gitignore");
+      Pattern.compile("README(\\.[A-Za-z]{1,10})?|\\.gitignore|pmbot\\.toml");
   private static final String CONTROL_PLANE = "control_plane";
 
   private final Path root;
@@ -33,8 +33,8 @@ public final class DataDirectory implements AutoCloseable {
   }
 
   /**
-   * Opens a data directory, making it if it is not there, is empty, or holds only a README and a
-   * {@code .gitignore}. What an earlier server had not finished writing is removed.
+   * Opens a data directory, making it if it is not there, is empty, or holds only a README, a
+   * {@code .gitignore} and settings. What an earlier server had not finished writing is removed.
    *
    * @throws DataDirectoryProblem if the directory holds something else and was never ours, if
    *     another server holds it, or if the system does not let us in

@@ -20,9 +20,6 @@ import org.slf4j.LoggerFactory;
 
 /** How runs get to workers, and back from those who died. */
 public final class Claims implements AutoCloseable {
-  /** Claims waiting at once. */
-  public static final int MOST_WAITING = Waiters.MOST;
-
   private static final Logger log = LoggerFactory.getLogger(Claims.class);
   private static final long MICROS = 1_000_000;
   private static final long LONGEST_BACK_OFF_MICROS = 60 * MICROS;
@@ -38,19 +35,24 @@ public final class Claims implements AutoCloseable {
   private final Attempts attempts;
   private final Interventions interventions;
 
-  /** With everything that runs stand on, a clock, and a timer for back-offs. */
+  /**
+   * With everything that runs stand on, a clock, and a timer for back-offs.
+   *
+   * @param mostWaiting claims waiting at once
+   */
   public Claims(
       Workspaces workspaces,
       Repos repos,
       Audit audit,
       Ids ids,
       Time time,
-      ScheduledExecutorService timer) {
+      ScheduledExecutorService timer,
+      int mostWaiting) {
     this.workspaces = workspaces;
     this.audit = audit;
     this.ids = ids;
     this.leases = new Leases(time);
-    this.waiters = new Waiters(timer);
+    this.waiters = new Waiters(timer, mostWaiting);
     Budgets budgets = new Budgets(audit, leases);
     this.runs = new Runs(workspaces, repos, audit, ids, leases, waiters, budgets);
     this.attempts = new Attempts(runs, audit, leases, waiters, budgets);

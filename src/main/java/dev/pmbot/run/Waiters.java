@@ -15,14 +15,13 @@ import org.jspecify.annotations.Nullable;
  * one of them; one that leaves with a wake-up that it did not use hands it on.
  */
 final class Waiters implements AutoCloseable {
-  /** Claims waiting at once. */
-  static final int MOST = 1_000;
-
   private final ScheduledExecutorService timer;
+  private final int most;
   private final Set<Waiter> waiting = new LinkedHashSet<>();
 
-  Waiters(ScheduledExecutorService timer) {
+  Waiters(ScheduledExecutorService timer, int most) {
     this.timer = timer;
+    this.most = most;
   }
 
   /** One waiting claim. */
@@ -95,8 +94,8 @@ final class Waiters implements AutoCloseable {
   Waiter register(Set<String> graphIds, @Nullable String workspaceId) {
     Waiter waiter = new Waiter(graphIds, workspaceId);
     synchronized (waiting) {
-      if (waiting.size() >= MOST) {
-        throw Problem.tooManyOpen("claims wait", MOST);
+      if (waiting.size() >= most) {
+        throw Problem.tooManyOpen("claims wait", most);
       }
       waiting.add(waiter);
     }

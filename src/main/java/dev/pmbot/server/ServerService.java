@@ -3,7 +3,6 @@ package dev.pmbot.server;
 import com.google.protobuf.Duration;
 import dev.pmbot.artifact.Artifacts;
 import dev.pmbot.config.Config;
-import dev.pmbot.feed.Feed;
 import dev.pmbot.json.JsonText;
 import dev.pmbot.store.Store;
 import dev.pmbot.v1.GetServerInfoRequest;
@@ -29,13 +28,7 @@ public final class ServerService extends ServerServiceGrpc.ServerServiceImplBase
 
   /** What this server is. */
   public ServerService(
-      Calls calls,
-      Config config,
-      Store store,
-      Measurements measurements,
-      long startedAt,
-      long largestArtifact,
-      int mostWaitingClaims) {
+      Calls calls, Config config, Store store, Measurements measurements, long startedAt) {
     this.calls = calls;
     this.config = config;
     this.store = store;
@@ -46,9 +39,9 @@ public final class ServerService extends ServerServiceGrpc.ServerServiceImplBase
             .setMessageBytes(Config.LARGEST_MESSAGE)
             .setJsonBytes(Fields.LARGEST_JSON)
             .setJsonDepth(JsonText.MAXIMUM_DEPTH)
-            .setArtifactBytes(largestArtifact)
-            .setOpenStreams(Feed.MOST_STREAMS)
-            .setWaitingClaims(mostWaitingClaims)
+            .setArtifactBytes(config.limits().artifactBytes())
+            .setOpenStreams(config.limits().openStreams())
+            .setWaitingClaims(config.limits().waitingClaims())
             .setPageSize(500)
             .build();
   }

@@ -4,13 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.DescriptorProtos.FileDescriptorProto;
 import com.google.protobuf.InvalidProtocolBufferException;
-import dev.pmbot.config.Config;
-import dev.pmbot.config.ConfigProblem;
 import dev.pmbot.files.PrivateFiles;
 import dev.pmbot.json.JsonText;
 import dev.pmbot.kit.Await;
@@ -21,7 +18,6 @@ import dev.pmbot.kit.Methods.Method;
 import dev.pmbot.kit.RawCall;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
-import dev.pmbot.store.Synchronous;
 import dev.pmbot.v1.AuditEvent;
 import dev.pmbot.v1.CreateWorkspaceRequest;
 import dev.pmbot.v1.GetServerInfoRequest;
@@ -410,20 +406,6 @@ final class AccessTest {
       assertTrue(
           file.getMessageTypeList().stream().anyMatch(message -> message.getName().equals(type)));
     }
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "no.such.host.invalid"})
-  void anAddressThatOthersReachIsRefused(String host) {
-    ConfigProblem problem =
-        assertThrows(ConfigProblem.class, () -> new Config(folder, host, 0, Synchronous.NORMAL));
-    assertTrue(String.valueOf(problem.getMessage()).contains("loopback"), problem.getMessage());
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"127.0.0.1", "127.8.9.10", "::1", "localhost"})
-  void aLoopbackAddressIsFine(String host) {
-    assertEquals(host, new Config(folder, host, 0, Synchronous.NORMAL).host());
   }
 
   @Test

@@ -165,6 +165,20 @@ final class ServeTest {
     }
   }
 
+  @Test
+  void whatServeIsToRunWithMayStandInAFileInANewDirectory() throws IOException {
+    Files.createDirectories(data());
+    Files.writeString(
+        data().resolve("pmbot.toml"), "port = 0\nopen_streams = 3\nsynchronous = \"full\"\n");
+    try (ChildJvm child = pmbot("serve", "--data=" + data())) {
+      Client client = operator(serving(child));
+      var info = client.server().getServerInfo(GetServerInfoRequest.getDefaultInstance());
+      assertEquals(3, info.getLimits().getOpenStreams());
+      assertEquals("full", info.getSynchronous());
+      client.managed().shutdownNow();
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {

@@ -2,6 +2,7 @@ package dev.pmbot.kit;
 
 import dev.pmbot.ControlPlane;
 import dev.pmbot.config.Config;
+import dev.pmbot.config.LogLevel;
 import dev.pmbot.files.CrashPoints;
 import dev.pmbot.store.Synchronous;
 import dev.pmbot.store.Time;
@@ -52,6 +53,7 @@ public final class TestServer implements AutoCloseable {
   private final TestTime testTime;
   private final Time time;
   private final CrashPoints crashPoints;
+  private final Config.Limits limits;
   private final Map<Role, Client> clients = new ConcurrentHashMap<>();
   private final List<ManagedChannel> connections = new CopyOnWriteArrayList<>();
   private ControlPlane controlPlane;
@@ -59,6 +61,17 @@ public final class TestServer implements AutoCloseable {
 
   private TestServer(
       Path home, boolean homeIsOurs, TestTime testTime, Time time, CrashPoints crashPoints) {
+    this(home, homeIsOurs, testTime, time, crashPoints, Config.Limits.DEFAULT);
+  }
+
+  private TestServer(
+      Path home,
+      boolean homeIsOurs,
+      TestTime testTime,
+      Time time,
+      CrashPoints crashPoints,
+      Config.Limits limits) {
+    this.limits = limits;
     this.home = home;
     this.homeIsOurs = homeIsOurs;
     this.testTime = testTime;
@@ -77,6 +90,12 @@ public final class TestServer implements AutoCloseable {
   public static TestServer in(Path home, CrashPoints crashPoints) {
     TestTime time = new TestTime();
     return new TestServer(home, false, time, time, crashPoints);
+  }
+
+  /** A server with other limits. */
+  public static TestServer in(Path home, Config.Limits limits) {
+    TestTime time = new TestTime();
+    return new TestServer(home, false, time, time, CrashPoints.NONE, limits);
   }
 
   /** A server with other clocks. */
@@ -102,7 +121,15 @@ public final class TestServer implements AutoCloseable {
       // clients of its server.
       Map<String, String> environment =
           Map.of("XDG_RUNTIME_DIR", home.resolve("runtime").toAbsolutePath().toString());
-      Config config = new Config(dataDirectory(), "127.0.0.1", 0, Synchronous.NORMAL);
+      Config config =
+          new Config(
+              dataDirectory(),
+              "127.0.0.1",
+              0,
+              Synchronous.NORMAL,
+              LogLevel.INFO,
+              limits,
+              Config.LONGEST_STOP);
       return new ControlPlane(config, time, environment, crashPoints);
     } catch (IOException failure) {
       throw new UncheckedIOException(failure);
