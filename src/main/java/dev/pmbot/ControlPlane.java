@@ -1,7 +1,9 @@
 package dev.pmbot;
 
+import com.google.common.util.concurrent.MoreExecutors;
 import dev.pmbot.access.AccessInterceptor;
 import dev.pmbot.access.Denials;
+import dev.pmbot.access.Roles;
 import dev.pmbot.access.Tokens;
 import dev.pmbot.approval.ApprovalKind;
 import dev.pmbot.approval.ApprovalMapper;
@@ -58,6 +60,7 @@ import dev.pmbot.v1.Changeset;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.Run;
 import dev.pmbot.wire.Calls;
+import dev.pmbot.wire.Drain;
 import dev.pmbot.wire.ErrorsInterceptor;
 import dev.pmbot.wire.Fields;
 import dev.pmbot.wire.FieldsInterceptor;
@@ -79,6 +82,7 @@ import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -108,7 +112,10 @@ public final class ControlPlane implements AutoCloseable {
   private static final int SEAL_KEY_BYTES = 32;
   private static final int FILE_THREADS = 4;
 
+  private static final Duration LONGEST_DELIVERY = Duration.ofSeconds(2);
+
   private final Config config;
+  private final Time time;
   private final DataDirectory directory;
   private final Store store;
   private final Feed<EventRow> feed;
@@ -116,6 +123,7 @@ public final class ControlPlane implements AutoCloseable {
   private final Denials denials;
   private final Tokens tokens;
   private final HealthStatusManager health = new HealthStatusManager();
+  private final Drain drain = new Drain(Roles::isOpen);
   private final Server server;
   private final Discovery discovery;
   private final Discovery.Announcement announcement;
@@ -135,6 +143,7 @@ public final class ControlPlane implements AutoCloseable {
       Config config, Time time, Map<String, String> environment, CrashPoints crashPoints)
       throws IOException {
     this.config = config;
+    this.time = time;
     directory = DataDirectory.open(config.dataDirectory());
     directory.useForNativeLibraries();
     Ids ids = new Ids(time);
@@ -208,9 +217,9 @@ public final class ControlPlane implements AutoCloseable {
     claims.sweep(store, timer);
     new Housekeeping(store, time, timer).begin();
 
-    // From the outside in: what is thrown becomes a status; token and role; then bytes become
-    // messages, and inside
-    // that, closest to the handler, every field is checked.
+    // From the outside in: what is thrown becomes a status; whether the server still takes calls;
+    // token and role; then bytes become messages, and inside that, closest to the handler, every
+    // field is checked.
     AccessInterceptor access = new AccessInterceptor(tokens, denials);
     ErrorsInterceptor errors = new ErrorsInterceptor(Config.LARGEST_MESSAGE);
     FieldsInterceptor fields = new FieldsInterceptor(rules.join());
@@ -244,7 +253,7 @@ public final class ControlPlane implements AutoCloseable {
       ServerServiceDefinition checked = ServerInterceptors.intercept(service, fields);
       builder.addService(
           ServerInterceptors.interceptForward(
-              ServerInterceptors.useInputStreamMessages(checked), errors, access));
+              ServerInterceptors.useInputStreamMessages(checked), errors, drain, access));
     }
     server = builder.build().start();
     health.setStatus(HealthStatusManager.SERVICE_NAME_ALL_SERVICES, ServingStatus.SERVING);
@@ -360,31 +369,46 @@ public final class ControlPlane implements AutoCloseable {
   }
 
   /**
-   * Stops: tells everyone that it does, lets what is running finish, then closes from the outside
-   * in. The database is last but for the lock: every unit that was taken on is carried out.
+   * Stops. In this order: nobody is sent here any more, and who asks is told that it stops; what
+   * only waits is told to come again; what is running gets its answer, or is cut when that takes
+   * too long; connections; what counts and cleans up; every unit of work that was taken on; the
+   * lock, last.
    */
   @Override
   public void close() {
+    long begin = time.monotonicNanos();
+    log.info(
+        "stopping: {} calls are under way, {} of them streams and {} of them claims that wait",
+        drain.unanswered(),
+        feed.openStreams(),
+        claims.waiting());
     discovery.withdraw(announcement);
     health.enterTerminalState();
-    server.shutdown();
+    drain.close();
     feed.close();
     claims.close();
     try {
-      long longest = config.longestStop().toSeconds();
-      if (!server.awaitTermination(longest, TimeUnit.SECONDS)) {
-        log.info("calls are still open after {} s; they are cut", longest);
-        server.shutdownNow();
-        server.awaitTermination(longest, TimeUnit.SECONDS);
+      Duration longest = config.longestStop();
+      if (!drain.awaitAnswered(longest)) {
+        log.warn(
+            "{} calls have no answer after {} s and are cut; --stop-seconds gives them longer",
+            drain.unanswered(),
+            longest.toSeconds());
       }
+      drain.cut();
+      server.shutdown();
+      // An answer that was given is not yet with a client that is slow.
+      server.awaitTermination(LONGEST_DELIVERY.toMillis(), TimeUnit.MILLISECONDS);
     } catch (InterruptedException interrupted) {
-      server.shutdownNow();
       Thread.currentThread().interrupt();
     }
+    server.shutdownNow();
     denials.count();
     timer.shutdownNow();
-    fileThreads.shutdown();
+    // What was cut is still being removed.
+    MoreExecutors.shutdownAndAwaitTermination(fileThreads, LONGEST_DELIVERY);
     store.close();
     directory.close();
+    log.info("stopped after {} ms", Duration.ofNanos(time.monotonicNanos() - begin).toMillis());
   }
 }

@@ -73,7 +73,7 @@ public final class Roles {
   private Roles() {}
 
   /** Whether a service may be called without a token. */
-  static boolean isOpen(@Nullable String service) {
+  public static boolean isOpen(@Nullable String service) {
     return service != null && OPEN.contains(service);
   }
 

@@ -13,8 +13,6 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -27,7 +25,6 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true)
 @SuppressWarnings("NullAway.Init") // picocli fills the fields before it calls.
 final class Serve implements Callable<Integer> {
-  private static final Logger log = LoggerFactory.getLogger(Serve.class);
   private static final int FAILED = 1;
   private static final int USED_WRONGLY = 2;
 
@@ -80,8 +77,8 @@ final class Serve implements Callable<Integer> {
         .addShutdownHook(
             new Thread(
                 () -> {
+                  SecondSignal.halts();
                   controlPlane.close();
-                  log.info("stopped");
                   stopped.countDown();
                 },
                 "pmbot-stop"));

@@ -18,6 +18,7 @@ final class Waiters implements AutoCloseable {
   private final ScheduledExecutorService timer;
   private final int most;
   private final Set<Waiter> waiting = new LinkedHashSet<>();
+  private boolean closed;
 
   Waiters(ScheduledExecutorService timer, int most) {
     this.timer = timer;
@@ -52,7 +53,7 @@ final class Waiters implements AutoCloseable {
         trying = unused;
         unused = null;
         signal = new CompletableFuture<>();
-        waiting.add(this);
+        join(this);
       }
     }
 
@@ -97,9 +98,18 @@ final class Waiters implements AutoCloseable {
       if (waiting.size() >= most) {
         throw Problem.tooManyOpen("claims wait", most);
       }
-      waiting.add(waiter);
+      join(waiter);
     }
     return waiter;
+  }
+
+  /** There will be no work for who comes when it is closed. */
+  private void join(Waiter waiter) {
+    if (closed) {
+      waiter.signal.complete(false);
+    } else {
+      waiting.add(waiter);
+    }
   }
 
   /** Claims that wait now. */
@@ -138,6 +148,7 @@ final class Waiters implements AutoCloseable {
   public void close() {
     List<Waiter> all;
     synchronized (waiting) {
+      closed = true;
       all = List.copyOf(waiting);
       waiting.clear();
     }

@@ -1,7 +1,9 @@
 package dev.pmbot.store;
 
+import com.google.common.util.concurrent.MoreExecutors;
 import dev.pmbot.files.CrashPoints;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -11,6 +13,7 @@ import java.util.function.BooleanSupplier;
 /** The database in a SQLite file. */
 public final class SqliteStore implements Store {
   private static final int READERS = 4;
+  private static final Duration LONGEST_REPLIES = Duration.ofSeconds(2);
 
   private final Sqlite sqlite;
   private final Migrations.Facts facts;
@@ -78,6 +81,6 @@ public final class SqliteStore implements Store {
     // Readers first: one that is still open would keep the log from being written back.
     readers.close();
     writer.close();
-    replies.shutdown();
+    MoreExecutors.shutdownAndAwaitTermination(replies, LONGEST_REPLIES);
   }
 }

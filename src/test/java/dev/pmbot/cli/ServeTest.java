@@ -12,6 +12,7 @@ import dev.pmbot.kit.Failures;
 import dev.pmbot.kit.Recording;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
+import dev.pmbot.v1.ArtifactServiceGrpc;
 import dev.pmbot.v1.CreateRunRequest;
 import dev.pmbot.v1.CreateWorkspaceRequest;
 import dev.pmbot.v1.GetRunRequest;
@@ -20,6 +21,7 @@ import dev.pmbot.v1.InboxServiceGrpc;
 import dev.pmbot.v1.Run;
 import dev.pmbot.v1.StreamInboxRequest;
 import dev.pmbot.v1.StreamInboxResponse;
+import dev.pmbot.v1.UploadArtifactResponse;
 import dev.pmbot.v1.VerifyChainRequest;
 import dev.pmbot.wire.Principal.Role;
 import io.grpc.StatusRuntimeException;
@@ -91,7 +93,7 @@ final class ServeTest {
           "operator",
           client.server().getServerInfo(GetServerInfoRequest.getDefaultInstance()).getRole());
       client.managed().shutdownNow();
-      child.process().destroy();
+      child.terminate();
       assertEquals(ENDED_BY_SIGTERM, child.awaitExit());
     }
   }
@@ -202,6 +204,67 @@ final class ServeTest {
     assertFalse(Files.exists(data()));
   }
 
+  @Test
+  void aCheckTellsThatItCanServeAndStops() {
+    try (ChildJvm child = pmbot("serve", "--check", "--data=" + data(), "--port=0")) {
+      assertEquals(0, child.awaitExit(), child.errors().toString());
+      assertTrue(child.output().get(0).startsWith("pmbot "), child.output().toString());
+    }
+    assertFalse(Files.exists(data().resolve("server.json")));
+    assertFalse(Files.exists(data().resolve("control_plane").resolve("pmbot.sqlite3-wal")));
+  }
+
+  @Test
+  void aCheckTellsWhatKeepsItFromServing() throws IOException {
+    try (TestServer server = TestServer.in(folder);
+        ChildJvm held = pmbot("serve", "--check", "--data=" + server.dataDirectory(), "--port=0");
+        ChildJvm taken =
+            pmbot(
+                "serve",
+                "--check",
+                "--data=" + folder.resolve("other"),
+                "--port=" + server.address().substring(server.address().lastIndexOf(':') + 1))) {
+      assertEquals(1, held.awaitExit());
+      assertTrue(only(held.errors()).contains("holds the data directory"));
+      assertEquals(1, taken.awaitExit());
+      assertTrue(said(taken).get(0).contains("in use"), taken.errors().toString());
+      assertEquals(List.of(), held.output());
+      assertEquals(List.of(), taken.output());
+      assertEquals(
+          "operator",
+          server
+              .as(Role.OPERATOR)
+              .server()
+              .getServerInfo(GetServerInfoRequest.getDefaultInstance())
+              .getRole(),
+          "the one that serves does so still");
+    }
+  }
+
+  @Test
+  void aSecondSignalEndsAStopThatTakesTooLong() throws IOException {
+    try (ChildJvm child = pmbot("serve", "--data=" + data(), "--port=0", "--stop-seconds=3600")) {
+      Client client = operator(serving(child));
+      // An upload that never goes on, and of which the server must have taken notice.
+      Recording<UploadArtifactResponse> upload =
+          Recording.open(client.channel(), ArtifactServiceGrpc.getUploadArtifactMethod());
+      client.server().getServerInfo(GetServerInfoRequest.getDefaultInstance());
+      child.terminate();
+      Await.until(
+          "it says that it stops",
+          () -> child.errors().stream().anyMatch(line -> line.contains("stopping: 1 calls")));
+      assertTrue(child.process().isAlive());
+      child.terminate();
+      assertEquals(ENDED_BY_SIGTERM, child.awaitExit());
+      assertFalse(
+          child.errors().stream().anyMatch(line -> line.contains("stopped after")),
+          child.errors().toString());
+      assertEquals(io.grpc.Status.Code.UNAVAILABLE, upload.awaitEnd().getCode());
+      client.managed().shutdownNow();
+    }
+    assertEquals(0, Pmbot.run("fsck", "--data=" + data()));
+  }
+
   @ParameterizedTest
   @CsvSource({"false", "true"})
   void whatWasAcknowledgedOutlivesTheEndOfTheServer(boolean killed)
@@ -252,7 +315,7 @@ final class ServeTest {
       if (killed) {
         child.process().destroyForcibly();
       } else {
-        child.process().destroy();
+        child.terminate();
       }
       assertEquals(killed ? KILLED : ENDED_BY_SIGTERM, child.awaitExit());
       for (Thread worker : workers) {
@@ -273,10 +336,17 @@ final class ServeTest {
         assertFalse(
             Files.exists(folder.resolve("runtime").resolve("pmbot").resolve("server.json")));
         assertEquals(
-            List.of(), child.errors().stream().filter(line -> line.contains(" ERROR ")).toList());
+            List.of("stopping:", "stopped"),
+            child.errors().stream()
+                .map(
+                    line ->
+                        line.replaceFirst("^\\S+ INFO +ControlPlane (stopping:|stopped).*", "$1"))
+                .toList(),
+            "whoever reads the log sees both, and nothing that went wrong");
       }
       client.managed().shutdownNow();
     }
+    assertEquals(0, Pmbot.run("fsck", "--data=" + data()));
     try (TestServer server = TestServer.in(folder)) {
       Client reader = server.as(Role.READER);
       String workspaceId = "";

@@ -74,6 +74,14 @@ public final class ChildJvm implements AutoCloseable {
     return process;
   }
 
+  /**
+   * Sends it SIGTERM. What it says while it ends is still read: {@link Process#destroy} would close
+   * its output.
+   */
+  public void terminate() {
+    process.toHandle().destroy();
+  }
+
   /** What it has printed so far. */
   public List<String> output() {
     synchronized (lines) {

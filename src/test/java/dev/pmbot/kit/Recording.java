@@ -29,8 +29,10 @@ public final class Recording<R> implements AutoCloseable {
     this.call = opened;
     this.reading = reading;
     opened.start(new Listener(), new Metadata());
-    opened.sendMessage(request);
-    opened.halfClose();
+    if (request != null) {
+      opened.sendMessage(request);
+      opened.halfClose();
+    }
     if (reading) {
       opened.request(1);
     }
@@ -39,6 +41,11 @@ public final class Recording<R> implements AutoCloseable {
   /** Opens a stream and reads all that comes. */
   public static <Q, R> Recording<R> of(Channel channel, MethodDescriptor<Q, R> method, Q request) {
     return new Recording<>(channel, method, request, true);
+  }
+
+  /** Opens a call and sends nothing, as if more were to come. */
+  public static <R> Recording<R> open(Channel channel, MethodDescriptor<?, R> method) {
+    return new Recording<>(channel, method, null, true);
   }
 
   /** Opens a stream whose client does not read, until it asks for messages. */

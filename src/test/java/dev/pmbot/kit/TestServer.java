@@ -54,6 +54,7 @@ public final class TestServer implements AutoCloseable {
   private final Time time;
   private final CrashPoints crashPoints;
   private final Config.Limits limits;
+  private final Duration longestStop;
   private final Map<Role, Client> clients = new ConcurrentHashMap<>();
   private final List<ManagedChannel> connections = new CopyOnWriteArrayList<>();
   private ControlPlane controlPlane;
@@ -61,7 +62,7 @@ public final class TestServer implements AutoCloseable {
 
   private TestServer(
       Path home, boolean homeIsOurs, TestTime testTime, Time time, CrashPoints crashPoints) {
-    this(home, homeIsOurs, testTime, time, crashPoints, Config.Limits.DEFAULT);
+    this(home, homeIsOurs, testTime, time, crashPoints, Config.Limits.DEFAULT, Config.LONGEST_STOP);
   }
 
   private TestServer(
@@ -70,8 +71,10 @@ public final class TestServer implements AutoCloseable {
       TestTime testTime,
       Time time,
       CrashPoints crashPoints,
-      Config.Limits limits) {
+      Config.Limits limits,
+      Duration longestStop) {
     this.limits = limits;
+    this.longestStop = longestStop;
     this.home = home;
     this.homeIsOurs = homeIsOurs;
     this.testTime = testTime;
@@ -95,7 +98,13 @@ public final class TestServer implements AutoCloseable {
   /** A server with other limits. */
   public static TestServer in(Path home, Config.Limits limits) {
     TestTime time = new TestTime();
-    return new TestServer(home, false, time, time, CrashPoints.NONE, limits);
+    return new TestServer(home, false, time, time, CrashPoints.NONE, limits, Config.LONGEST_STOP);
+  }
+
+  /** A server that waits so long, when it stops, for calls that are under way. */
+  public static TestServer in(Path home, CrashPoints crashPoints, Duration longestStop) {
+    TestTime time = new TestTime();
+    return new TestServer(home, false, time, time, crashPoints, Config.Limits.DEFAULT, longestStop);
   }
 
   /** A server with other clocks. */
@@ -129,7 +138,7 @@ public final class TestServer implements AutoCloseable {
               Synchronous.NORMAL,
               LogLevel.INFO,
               limits,
-              Config.LONGEST_STOP);
+              longestStop);
       return new ControlPlane(config, time, environment, crashPoints);
     } catch (IOException failure) {
       throw new UncheckedIOException(failure);
