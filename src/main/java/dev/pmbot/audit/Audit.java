@@ -20,6 +20,7 @@ public final class Audit implements EventLog<EventRow> {
   public static final String SYSTEM = "system";
 
   private static final int SALT_BYTES = 16;
+  private static final int ROWS_AT_ONCE = 256;
 
   private final Ids ids;
   private volatile @Nullable Wake wake;
@@ -181,15 +182,50 @@ public final class Audit implements EventLog<EventRow> {
   }
 
   @Override
-  public List<EventRow> after(Tx tx, Scope scope, String workspaceId, long seq, int limit) {
+  public Slice<EventRow> after(Tx tx, Scope scope, String workspaceId, long seq, int bytes) {
     AuditMapper mapper = tx.mapper(AuditMapper.class);
-    if (!scope.runIds().isEmpty()) {
-      return mapper.afterOfRuns(workspaceId, scope.runIds(), seq, limit);
+    for (int limit = ROWS_AT_ONCE; ; limit *= 4) {
+      Gathered gathered = new Gathered(bytes);
+      mapper.after(scope, workspaceId, seq, limit, gathered::take);
+      if (gathered.enough || gathered.events.size() < limit) {
+        return new Slice<>(gathered.events, gathered.enough);
+      }
+      // The last transaction may go on behind these rows; if it is the only one, more are needed.
+      List<EventRow> whole = gathered.withoutLastTransaction();
+      if (!whole.isEmpty()) {
+        return new Slice<>(whole, true);
+      }
     }
-    if (!scope.threadIds().isEmpty()) {
-      return mapper.afterOfThreads(workspaceId, scope.threadIds(), seq, limit);
+  }
+
+  /** Whole transactions, until they come to so many bytes. */
+  private static final class Gathered {
+    private final int mostBytes;
+    private final List<EventRow> events = new ArrayList<>();
+    private int bytes;
+    private boolean enough;
+
+    Gathered(int mostBytes) {
+      this.mostBytes = mostBytes;
     }
-    return mapper.after(workspaceId, seq, limit);
+
+    boolean take(EventRow event) {
+      enough = bytes >= mostBytes && event.txFirstSeq() != last().txFirstSeq();
+      if (!enough) {
+        events.add(event);
+        bytes += event.size();
+      }
+      return !enough;
+    }
+
+    private EventRow last() {
+      return events.get(events.size() - 1);
+    }
+
+    List<EventRow> withoutLastTransaction() {
+      long last = last().txFirstSeq();
+      return events.stream().filter(event -> event.txFirstSeq() != last).toList();
+    }
   }
 
   @Override

@@ -1,11 +1,16 @@
 package dev.pmbot.audit;
 
+import dev.pmbot.feed.Scope;
 import dev.pmbot.wire.Looked;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 import org.apache.ibatis.annotations.Insert;
 import org.apache.ibatis.annotations.Param;
+import org.apache.ibatis.annotations.ResultType;
 import org.apache.ibatis.annotations.Select;
 import org.apache.ibatis.annotations.Update;
+import org.apache.ibatis.session.ResultHandler;
 import org.jspecify.annotations.Nullable;
 
 /** The rows of {@code audit_events} and {@code audit_heads}. */
@@ -50,16 +55,21 @@ public interface AuditMapper {
       """)
   void append(EventRow event);
 
-  /** A workspace's events behind a seq, oldest first. */
+  /** A workspace's events behind a seq, oldest first, one by one. */
   @Select(
       """
       SELECT * FROM audit_events
       WHERE workspace_id = #{workspaceId} AND seq > #{seq}
       ORDER BY seq LIMIT #{limit}
       """)
-  List<EventRow> after(String workspaceId, long seq, int limit);
+  @ResultType(EventRow.class)
+  void eachAfter(
+      @Param("workspaceId") String workspaceId,
+      @Param("seq") long seq,
+      @Param("limit") int limit,
+      ResultHandler<EventRow> handler);
 
-  /** A workspace's events about some runs behind a seq, oldest first. */
+  /** A workspace's events about some runs behind a seq, oldest first, one by one. */
   @Select(
       """
       <script>
@@ -69,9 +79,15 @@ public interface AuditMapper {
       ORDER BY seq LIMIT #{limit}
       </script>
       """)
-  List<EventRow> afterOfRuns(String workspaceId, List<String> runIds, long seq, int limit);
+  @ResultType(EventRow.class)
+  void eachAfterOfRuns(
+      @Param("workspaceId") String workspaceId,
+      @Param("runIds") List<String> runIds,
+      @Param("seq") long seq,
+      @Param("limit") int limit,
+      ResultHandler<EventRow> handler);
 
-  /** A workspace's events about some threads behind a seq, oldest first. */
+  /** A workspace's events about some threads behind a seq, oldest first, one by one. */
   @Select(
       """
       <script>
@@ -81,7 +97,41 @@ public interface AuditMapper {
       ORDER BY seq LIMIT #{limit}
       </script>
       """)
-  List<EventRow> afterOfThreads(String workspaceId, List<String> threadIds, long seq, int limit);
+  @ResultType(EventRow.class)
+  void eachAfterOfThreads(
+      @Param("workspaceId") String workspaceId,
+      @Param("threadIds") List<String> threadIds,
+      @Param("seq") long seq,
+      @Param("limit") int limit,
+      ResultHandler<EventRow> handler);
+
+  /** A workspace's events behind a seq, oldest first. */
+  default List<EventRow> after(String workspaceId, long seq, int limit) {
+    List<EventRow> rows = new ArrayList<>();
+    eachAfter(workspaceId, seq, limit, row -> rows.add(row.getResultObject()));
+    return rows;
+  }
+
+  /**
+   * A workspace's events in a scope behind a seq, oldest first, handed over one by one for as long
+   * as they are wanted: a row may be a mebibyte, and nobody knows before it is read.
+   */
+  default void after(
+      Scope scope, String workspaceId, long seq, int limit, Predicate<EventRow> wanted) {
+    ResultHandler<EventRow> handler =
+        row -> {
+          if (!wanted.test(row.getResultObject())) {
+            row.stop();
+          }
+        };
+    if (!scope.runIds().isEmpty()) {
+      eachAfterOfRuns(workspaceId, scope.runIds(), seq, limit, handler);
+    } else if (!scope.threadIds().isEmpty()) {
+      eachAfterOfThreads(workspaceId, scope.threadIds(), seq, limit, handler);
+    } else {
+      eachAfter(workspaceId, seq, limit, handler);
+    }
+  }
 
   /** A workspace's events before a seq, newest first. */
   @Select(

@@ -12,8 +12,18 @@ public interface EventLog<E extends LoggedEvent> {
   /** Where the logs in a scope end; those without events are left out. */
   List<LogEnd> ends(Tx tx, Scope scope);
 
-  /** A workspace's events in a scope behind a seq, in order, at most so many. */
-  List<E> after(Tx tx, Scope scope, String workspaceId, long seq, int limit);
+  /**
+   * A part of a log: whole transactions.
+   *
+   * @param more whether there is something in the scope behind it
+   */
+  record Slice<E>(List<E> events, boolean more) {}
+
+  /**
+   * A workspace's events in a scope behind a seq, in order: the first transaction, and others until
+   * they come to so many bytes. No more is read than it takes to know that.
+   */
+  Slice<E> after(Tx tx, Scope scope, String workspaceId, long seq, int bytes);
 
   /** The event at a seq, if there is one. */
   @Nullable E at(Tx tx, String workspaceId, long seq);

@@ -175,6 +175,7 @@ public final class Feed<E extends LoggedEvent> implements AutoCloseable {
 
   private void forget(Following<E, ?> following) {
     open.remove(following);
+    endWhenAllAreTold();
     ofAll.remove(following);
     Scope scope = following.scope();
     scope.runIds().forEach(id -> remove(byRun, id, following));
@@ -204,5 +205,13 @@ public final class Feed<E extends LoggedEvent> implements AutoCloseable {
     closed = true;
     ticker.shutdownNow();
     open.forEach(following -> following.end(Problem.shuttingDown()));
+    endWhenAllAreTold();
+  }
+
+  /** A stream that is in the middle of a step is told behind it: the thread must still be there. */
+  private void endWhenAllAreTold() {
+    if (closed && open.isEmpty()) {
+      sender.shutdown();
+    }
   }
 }

@@ -35,9 +35,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class Following<E extends LoggedEvent, R extends MessageLite> {
   private static final long HEARTBEAT_NANOS = TimeUnit.SECONDS.toNanos(15);
-  private static final int EVENTS_AT_ONCE = 256;
-  private static final int BYTES_AT_ONCE = 1 << 20;
-  private static final int SNAPSHOT_ITEMS_AT_ONCE = 20;
+  // All that is sent before the client is asked again whether it is ready: for each one that does
+  // not read, the server holds this much, or one message.
+  private static final int BYTES_AT_ONCE = 128 << 10;
+  private static final int LARGEST_MESSAGE = 1 << 20;
 
   private final Store store;
   private final EventLog<E> log;
@@ -69,6 +70,25 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
     END
   }
 
+  /** The messages of one step, while it is made. */
+  private static final class Batch<R extends MessageLite> {
+    final List<R> messages = new ArrayList<>();
+    private int bytes;
+
+    void add(R message) {
+      messages.add(message);
+      bytes += message.getSerializedSize();
+    }
+
+    boolean isFull() {
+      return bytes >= BYTES_AT_ONCE;
+    }
+
+    boolean isEmpty() {
+      return messages.isEmpty();
+    }
+  }
+
   private final AtomicInteger kicks = new AtomicInteger();
   private final Set<String> woken = ConcurrentHashMap.newKeySet();
   private volatile long lastSentNanos;
@@ -80,6 +100,8 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
   private boolean synced;
   private boolean ended;
   private Map<String, Position> positions = new TreeMap<>();
+  private @Nullable String halfToldIn;
+  private int told;
   private final Deque<String> snapshot = new ArrayDeque<>();
 
   Following(
@@ -155,7 +177,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
       rest(seen);
       return;
     }
-    if (synced && !heartbeatDue && view instanceof EventView<E, R> plain) {
+    if (synced && !heartbeatDue && halfToldIn == null && view instanceof EventView<E, R> plain) {
       Step<R> known = readRecent(plain);
       if (known != null) {
         send(known, seen);
@@ -238,30 +260,26 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
   private @Nullable Step<R> readRecent(EventView<E, R> plain) {
     Set<String> hints = new HashSet<>(woken);
     woken.removeAll(hints);
-    List<R> messages = new ArrayList<>();
-    int bytes = 0;
+    Batch<R> batch = new Batch<>();
     for (String workspaceId : hints) {
       List<E> events = recent.after(workspaceId, at(workspaceId).seq());
       if (events == null) {
         woken.addAll(hints);
-        return messages.isEmpty() ? null : new Step<>(messages, true);
+        return batch.isEmpty() ? null : new Step<>(batch.messages, true);
       }
       for (int index = 0; index < events.size(); ) {
-        if (bytes >= BYTES_AT_ONCE) {
-          woken.addAll(hints);
-          return new Step<>(messages, true);
-        }
         int next = endOfGroup(events, index);
         List<E> transaction = events.subList(index, next);
-        positions.put(workspaceId, position(transaction.get(transaction.size() - 1)));
         List<E> shown = transaction.stream().filter(scope::includes).toList();
-        if (!shown.isEmpty()) {
-          bytes += say(plain::transaction, shown, messages);
+        Position end = position(transaction.get(transaction.size() - 1));
+        if (batch.isFull() || !say(plain::transaction, workspaceId, shown, end, batch)) {
+          woken.addAll(hints);
+          return new Step<>(batch.messages, true);
         }
         index = next;
       }
     }
-    return new Step<>(messages, false);
+    return new Step<>(batch.messages, false);
   }
 
   private Position at(String workspaceId) {
@@ -279,80 +297,74 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
     // What ended it may be in the log already, and its wake-up still on the way.
     boolean over = view.isOver(tx);
     boolean lookEverywhere = !synced || heartbeatDue || over;
-    List<R> messages = new ArrayList<>();
-    int bytes = 0;
-    while (!snapshot.isEmpty()
-        && messages.size() < SNAPSHOT_ITEMS_AT_ONCE
-        && bytes < BYTES_AT_ONCE) {
+    Batch<R> batch = new Batch<>();
+    while (!snapshot.isEmpty() && !batch.isFull()) {
       R item = view.snapshotItem(tx, snapshot.remove());
       if (item != null) {
-        messages.add(item);
-        bytes += item.getSerializedSize();
+        batch.add(item);
       }
     }
-    if (!messages.isEmpty()) {
+    if (!batch.isEmpty()) {
       woken.addAll(hints);
-      return new Step<>(messages, true);
+      return new Step<>(batch.messages, true);
     }
     List<LogEnd> ends = log.ends(tx, scope);
+    if (halfToldIn != null) {
+      // Nothing may come between the parts of a transaction.
+      woken.addAll(hints);
+      ends.stream()
+          .filter(end -> end.workspaceId().equals(halfToldIn))
+          .findFirst()
+          .ifPresent(end -> readWorkspace(tx, end, batch));
+      return new Step<>(batch.messages, true);
+    }
     for (LogEnd end : ends) {
       String workspaceId = end.workspaceId();
       if (!lookEverywhere && !hints.contains(workspaceId)) {
         continue;
       }
-      if (!readWorkspace(tx, end, messages) || !messages.isEmpty()) {
-        if (messages.isEmpty() && heartbeatDue) {
+      if (!readWorkspace(tx, end, batch) || !batch.isEmpty()) {
+        if (batch.isEmpty() && heartbeatDue) {
           // A long way through what it does not show: how far it has come must not be lost.
-          messages.add(view.heartbeat(cursor(), ends));
+          batch.add(view.heartbeat(cursor(), ends));
           heartbeatDue = false;
         }
         // What has not been looked at yet is looked at in the next step.
         woken.addAll(hints);
         woken.add(workspaceId);
-        return new Step<>(messages, true);
+        return new Step<>(batch.messages, true);
       }
     }
     if (!synced) {
       synced = true;
-      messages.add(view.synced(cursor()));
+      batch.add(view.synced(cursor()));
     } else if (heartbeatDue) {
-      messages.add(view.heartbeat(cursor(), ends));
+      batch.add(view.heartbeat(cursor(), ends));
     }
     heartbeatDue = false;
-    return new Step<>(messages, over ? Next.END : Next.REST);
+    return new Step<>(batch.messages, over ? Next.END : Next.REST);
   }
 
-  /**
-   * Adds a workspace's next messages, about a page of them; whether its log has been read to its
-   * end.
-   */
-  private boolean readWorkspace(Tx tx, LogEnd end, List<R> messages) {
+  /** Adds a workspace's next messages; whether its log has been read to its end. */
+  private boolean readWorkspace(Tx tx, LogEnd end, Batch<R> batch) {
     String workspaceId = end.workspaceId();
     Position position = at(workspaceId);
     if (position.seq() >= end.seq()) {
       return true;
     }
-    int limit = EVENTS_AT_ONCE;
-    List<E> events = log.after(tx, scope, workspaceId, position.seq(), limit);
-    while (events.size() == limit && endOfGroup(events, 0) == limit) {
-      limit *= 4; // One transaction of more events than a page: take all of it.
-      events = log.after(tx, scope, workspaceId, position.seq(), limit);
-    }
-    boolean toTheEnd = events.size() < limit;
-    int index = 0;
-    int bytes = 0;
-    while (index < events.size() && bytes < BYTES_AT_ONCE) {
+    EventLog.Slice<E> slice = log.after(tx, scope, workspaceId, position.seq(), BYTES_AT_ONCE);
+    List<E> events = slice.events();
+    for (int index = 0; index < events.size(); ) {
       int next = endOfGroup(events, index);
-      if (next == events.size() && !toTheEnd) {
-        return false; // The rest of this transaction is on the next page: read it again from its
-        // beginning.
-      }
       List<E> transaction = events.subList(index, next);
-      positions.put(workspaceId, position(endOf(tx, transaction)));
-      bytes += say((shown, cursor) -> view.transaction(tx, shown, cursor), transaction, messages);
+      Teller<E, R> teller = (shown, cursor) -> view.transaction(tx, shown, cursor);
+      Position behind = position(endOf(tx, transaction));
+      if (batch.isFull() || !say(teller, workspaceId, transaction, behind, batch)) {
+        return false;
+      }
       index = next;
     }
-    if (index < events.size() || !toTheEnd) {
+    if (slice.more()) {
       return false;
     }
     positions.put(workspaceId, new Position(end.seq(), prefix(end.hash())));
@@ -382,44 +394,70 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
   }
 
   /**
-   * Says one transaction, in parts when its message would be very large; how many bytes that took.
-   * An event may be small and what it shows large: only the message tells.
+   * Says one transaction, in parts when its message would be very large; or as many of its parts as
+   * are sent at once. An event may be small and what it shows large: only the message tells.
+   *
+   * @param behind where the stream stands once all of it is said
+   * @return whether all of it is said
    */
-  private int say(Teller<E, R> teller, List<E> transaction, List<R> messages) {
-    R whole = teller.message(transaction, cursor());
-    if (whole == null) {
-      return 0;
+  private boolean say(
+      Teller<E, R> teller,
+      String workspaceId,
+      List<E> transaction,
+      Position behind,
+      Batch<R> batch) {
+    Position before = positions.put(workspaceId, behind);
+    halfToldIn = null;
+    while (told < transaction.size()) {
+      if (told > 0 && batch.isFull()) {
+        halfToldIn = workspaceId;
+        stand(workspaceId, before);
+        return false;
+      }
+      told += sayPart(teller, transaction.subList(told, transaction.size()), batch);
     }
-    int bytes = whole.getSerializedSize();
-    if (bytes <= BYTES_AT_ONCE || transaction.size() == 1) {
-      messages.add(whole);
-      return bytes;
-    }
-    List<List<E>> parts = new ArrayList<>();
-    split(teller, transaction, parts);
-    for (int index = 0; index < parts.size(); index++) {
-      boolean last = index == parts.size() - 1;
-      R message = teller.message(parts.get(index), last ? cursor() : "");
-      messages.add(Objects.requireNonNull(message));
-    }
-    return bytes;
+    told = 0;
+    return true;
   }
 
-  /**
-   * Adds the parts that show something, each of one event or of about as much as is sent at once.
-   */
-  private void split(Teller<E, R> teller, List<E> events, List<List<E>> parts) {
-    R message = teller.message(events, "");
-    if (message == null) {
-      return;
+  private void stand(String workspaceId, @Nullable Position position) {
+    if (position == null) {
+      positions.remove(workspaceId);
+    } else {
+      positions.put(workspaceId, position);
     }
-    if (message.getSerializedSize() <= BYTES_AT_ONCE || events.size() == 1) {
-      parts.add(events);
-      return;
+  }
+
+  /** Says the first of some events, as many as one message holds; how many those were. */
+  private int sayPart(Teller<E, R> teller, List<E> events, Batch<R> batch) {
+    R all = teller.message(events, cursor());
+    if (all == null || isMessage(all, events)) {
+      add(all, batch);
+      return events.size();
     }
-    int middle = events.size() / 2;
-    split(teller, events.subList(0, middle), parts);
-    split(teller, events.subList(middle, events.size()), parts);
+    int count = events.size();
+    R part = all;
+    while (part != null && !isMessage(part, events.subList(0, count))) {
+      count = (count + 1) / 2;
+      part = teller.message(events.subList(0, count), "");
+    }
+    // The last that shows something carries the cursor.
+    if (teller.message(events.subList(count, events.size()), "") == null) {
+      add(teller.message(events, cursor()), batch);
+      return events.size();
+    }
+    add(part, batch);
+    return count;
+  }
+
+  private void add(@Nullable R message, Batch<R> batch) {
+    if (message != null) {
+      batch.add(message);
+    }
+  }
+
+  private static boolean isMessage(MessageLite message, List<?> events) {
+    return message.getSerializedSize() <= LARGEST_MESSAGE || events.size() == 1;
   }
 
   private void begin(Tx tx) {

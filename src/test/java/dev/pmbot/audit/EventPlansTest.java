@@ -1,5 +1,6 @@
 package dev.pmbot.audit;
 
+import dev.pmbot.feed.Scope;
 import dev.pmbot.store.QueryPlans;
 import dev.pmbot.wire.Created;
 import java.nio.file.Path;
@@ -74,6 +75,10 @@ final class EventPlansTest {
   @Test
   void whatStreamsAndVerifiersReadIsFoundBySeq() throws SQLException {
     plans.assertServedBy(BY_SEQ, AuditMapper.class, mapper -> mapper.after("ws", 7, 25));
+    plans.assertServedBy(
+        BY_SEQ,
+        AuditMapper.class,
+        mapper -> mapper.after(Scope.workspace("ws"), "ws", 7, 25, event -> true));
     plans.assertServedBy(BY_SEQ, AuditMapper.class, mapper -> mapper.before("ws", 7, 25));
     plans.assertServedBy(BY_SEQ, AuditMapper.class, mapper -> mapper.at("ws", 7));
     plans.assertServedBy(BY_SEQ, AuditMapper.class, mapper -> mapper.nextTransaction("ws", 7));

@@ -29,7 +29,9 @@ import dev.pmbot.v1.WatchDecisionsResponse;
 import dev.pmbot.v1.Workspace;
 import dev.pmbot.wire.Principal.Role;
 import io.grpc.Status;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -405,6 +407,87 @@ final class OtherStreamsTest {
       assertEquals("SHUTTING_DOWN", refusal.reason());
     }
     server.restart(untouched -> {});
+  }
+
+  private String inStep(Recording<WatchDecisionsResponse> stream) {
+    try (stream) {
+      return stream.awaitMessage("in step", WatchDecisionsResponse::hasSynced).getCursor();
+    }
+  }
+
+  private String inStepInbox() {
+    try (Recording<StreamInboxResponse> stream = inbox("")) {
+      return stream.awaitMessage("in step", StreamInboxResponse::hasSynced).getCursor();
+    }
+  }
+
+  /** Both kinds are refused for a reason, with a cursor that works. */
+  private void assertRefused(
+      Scenario.Held held, String reason, String ofInbox, String ofDecisions) {
+    try (Recording<StreamInboxResponse> stream = inbox(ofInbox)) {
+      Failures.Refusal refusal = stream.awaitRefusal();
+      assertEquals(Status.Code.OUT_OF_RANGE, refusal.code());
+      assertEquals(reason, refusal.reason());
+      String earliest = String.valueOf(refusal.metadata().get("earliest"));
+      try (Recording<StreamInboxResponse> again = inbox(earliest)) {
+        again.awaitMessage("in step", StreamInboxResponse::hasSynced);
+        assertEquals(waiting(), applied(changes(again.messages())));
+      }
+    }
+    try (Recording<WatchDecisionsResponse> stream = decisions(ofRun(held, ofDecisions))) {
+      Failures.Refusal refusal = stream.awaitRefusal();
+      assertEquals(Status.Code.OUT_OF_RANGE, refusal.code());
+      assertEquals(reason, refusal.reason());
+      String earliest = String.valueOf(refusal.metadata().get("earliest"));
+      try (Recording<WatchDecisionsResponse> again = decisions(ofRun(held, earliest))) {
+        again.awaitMessage("in step", WatchDecisionsResponse::hasSynced);
+        assertEquals(
+            snapshot(held),
+            items(again.messages()).stream()
+                .filter(DecisionItem::hasDecision)
+                .map(item -> item.getDecision().getExternalId())
+                .toList());
+      }
+    }
+  }
+
+  @Test
+  void aCursorThatCannotBeResumedIsRefusedWithOneThatWorks() {
+    Scenario.Held held = scenario.running(workspace);
+    List<Interrupt> questions =
+        scenario.raise(held, Scenario.question("q1", "One?"), Scenario.question("q2", "Two?"));
+    scenario.answer(questions.get(0), "yes");
+    // Of another kind, and of another run.
+    assertRefused(held, "CURSOR_OTHER_FILTER", inStep(decisions(ofRun(held, ""))), inStepInbox());
+    Scenario.Held other = scenario.running(workspace);
+    assertRefused(
+        held,
+        "CURSOR_OTHER_FILTER",
+        inStep(decisions(ofRun(other, ""))),
+        inStep(decisions(ofRun(other, ""))));
+    // Of another database.
+    try (TestServer another = TestServer.in(folder.resolve("another"))) {
+      new Scenario(another).workspace();
+      try (Recording<StreamInboxResponse> stream =
+          Recording.of(
+              another.as(Role.READER).channel(),
+              InboxServiceGrpc.getStreamInboxMethod(),
+              StreamInboxRequest.getDefaultInstance())) {
+        String cursor = stream.awaitMessage("in step", StreamInboxResponse::hasSynced).getCursor();
+        assertRefused(held, "CURSOR_OTHER_DATABASE", cursor, cursor);
+      }
+    }
+    // Of a history that is no longer the one it saw.
+    Path copy = folder.resolve("copy.sqlite3");
+    server.restart(data -> Files.copy(server.database(), copy));
+    scenario.answer(questions.get(1), "no");
+    String ofInbox = inStepInbox();
+    String ofDecisions = inStep(decisions(ofRun(held, "")));
+    server.restart(
+        data -> Files.copy(copy, server.database(), StandardCopyOption.REPLACE_EXISTING));
+    assertRefused(held, "CURSOR_HISTORY_CHANGED", ofInbox, ofDecisions);
+    scenario.answer(questions.get(1), "another answer");
+    assertRefused(held, "CURSOR_HISTORY_CHANGED", ofInbox, ofDecisions);
   }
 
   @Test

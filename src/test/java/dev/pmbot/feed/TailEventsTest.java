@@ -182,7 +182,7 @@ final class TailEventsTest {
       Thread thread =
           new Thread(
               () -> {
-                client.follow(cursor -> from(filter, cursor), random, () -> done.get() == 3);
+                client.follow(cursor -> from(filter, cursor), random, () -> done.get() >= 3);
                 // What was still under way when the writers ended.
                 int[] further = {0};
                 client.follow(
@@ -483,6 +483,22 @@ final class TailEventsTest {
   }
 
   @Test
+  void aCursorThatPointsIntoATransactionIsRefused() {
+    Workspace workspace = scenario.workspace();
+    scenario.propose(workspace);
+    Cursor end = Cursor.decode(rest(of(workspace), "").get(1).getCursor());
+    AuditEvent first = scenario.events(workspace.getWorkspaceId()).get(1);
+    Cursor.Position within =
+        new Cursor.Position(first.getSeq(), first.getHash().asReadOnlyByteBuffer().getLong());
+    String cursor =
+        new Cursor(end.incarnation(), end.filter(), Map.of(workspace.getWorkspaceId(), within))
+            .encode();
+    Failures.Refusal refusal = refusal(from(of(workspace), cursor));
+    assertEquals(Status.Code.INVALID_ARGUMENT, refusal.code());
+    assertEquals("INVALID_CURSOR", refusal.reason());
+  }
+
+  @Test
   void aCursorIsRefusedOnceAnOldCopyOfTheDatabaseWasPutBack() {
     Workspace workspace = scenario.workspace();
     scenario.propose(workspace);
@@ -565,6 +581,26 @@ final class TailEventsTest {
     assertEquals("NOT_FOUND", refusal(from(nobody, "")).reason());
     EventFilter noRun = EventFilter.newBuilder().setRunId("run_" + "0".repeat(32)).build();
     assertEquals("NOT_FOUND", refusal(from(noRun, "")).reason());
+  }
+
+  @Test
+  void theThreadOfTheStreamsEndsWithTheServerWhateverItsStreamsWereAt() {
+    Workspace workspace = scenario.workspace();
+    Recording<TailEventsResponse> followed = tailNow(of(workspace));
+    followed.awaitMessage("in step", TailEventsResponse::hasSynced);
+    Recording<TailEventsResponse> unread =
+        Recording.notReading(
+            server.as(Role.READER).channel(),
+            AuditServiceGrpc.getTailEventsMethod(),
+            from(of(workspace), ""));
+    Await.until("the stream stands", unread::hasHeaders);
+    server.stop();
+    assertEquals(Status.Code.UNAVAILABLE, followed.awaitEnd().getCode());
+    Await.until(
+        "the thread ends",
+        () ->
+            Thread.getAllStackTraces().keySet().stream()
+                .noneMatch(thread -> thread.getName().equals("pmbot-streams")));
   }
 
   @Test
