@@ -187,6 +187,7 @@ public final class ControlPlane implements AutoCloseable {
     runs.askedToSpendBy(approvals::asksToSpend);
     runs.onEnded(interrupts::closeAll);
     runs.onEnded(approvals::closeAll);
+    runs.onRetried(interrupts::handOverAgain);
 
     NettyServerBuilder builder =
         NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))

@@ -325,6 +325,16 @@ final class ContractTest {
                       .setRunId(failed.getRunId())
                       .setVersion(failed.getVersion())
                       .build());
+            })
+        .when(
+            "failed with an answer that was not taken",
+            List.of("run.retried", "interrupt.due_again"),
+            world -> {
+              Scenario.Held held = world.running();
+              scenario.answer(
+                  scenario.raise(held, Scenario.question("q", "Which?")).get(0), "this");
+              server.as(Role.WORKER).runs().failRun(fail(held).build());
+              return world.prepared(RetryRunRequest.newBuilder().setRunId(held.runId()).build());
             });
     rpc("RunService/ClaimRuns", "worker_id", "graph_ids")
         .when(

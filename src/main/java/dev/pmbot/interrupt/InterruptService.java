@@ -199,7 +199,7 @@ public final class InterruptService extends InterruptServiceGrpc.InterruptServic
       for (EventRow event : events) {
         DecisionItem item =
             switch (event.type()) {
-              case "interrupt.resolved" ->
+              case "interrupt.resolved", "interrupt.due_again" ->
                   decision(tx, interrupts.get(tx, event.fact("interrupt_id")));
               case "interrupt.closed" -> withdrawal(interrupts.get(tx, event.fact("interrupt_id")));
               case "approval.resolved", "approval.closed" ->

@@ -297,6 +297,16 @@ public final class Interrupts implements Approvals.Follower {
     mapper(tx).pendingOfRun(run.runId()).forEach(row -> close(tx, row, ClosedBy.RUN_ENDED));
   }
 
+  /**
+   * Puts on the record what is to be handed over to a run that goes on after it had ended: whoever
+   * followed it past the decision meanwhile was not told.
+   */
+  public void handOverAgain(Tx tx, RunRow run) {
+    mapper(tx)
+        .toDeliver(List.of(run.runId()))
+        .forEach(id -> audit.append(tx, event(get(tx, id), "interrupt.due_again")));
+  }
+
   private void close(Tx tx, InterruptRow row, ClosedBy closedBy) {
     boolean decisionVoid = row.isDecided();
     InterruptRow closed = mapper(tx).close(row.interruptId(), tx.now(), closedBy);

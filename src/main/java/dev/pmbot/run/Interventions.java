@@ -74,6 +74,7 @@ final class Interventions {
         Runs.event(retried, "run.retried")
             .with("attempt", attempt)
             .with("max_attempts", retried.maxAttempts()));
+    runs.retried(tx, retried);
     // What it does over its budget from here on is by the operator's leave, for as long as any run.
     runs.spendDecided(tx, runId, List.of());
     runs.announce(tx, retried);

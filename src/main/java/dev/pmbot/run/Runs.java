@@ -36,6 +36,7 @@ public final class Runs implements RunAccess {
   private final Waiters waiters;
   private final Budgets budgets;
   private final List<BiConsumer<Tx, RunRow>> endings = new ArrayList<>();
+  private final List<BiConsumer<Tx, RunRow>> retries = new ArrayList<>();
   private final List<BiPredicate<Tx, String>> blockers = new ArrayList<>();
 
   Runs(
@@ -58,6 +59,16 @@ public final class Runs implements RunAccess {
   /** Names who closes what a run leaves open when it ends. */
   public void onEnded(BiConsumer<Tx, RunRow> handler) {
     endings.add(handler);
+  }
+
+  /** Names who has something for a run that has ended and goes on after all. */
+  public void onRetried(BiConsumer<Tx, RunRow> handler) {
+    retries.add(handler);
+  }
+
+  /** A run that has ended goes on after all. */
+  void retried(Tx tx, RunRow run) {
+    retries.forEach(handler -> handler.accept(tx, run));
   }
 
   /** Names who knows whether a run waits for a person. */

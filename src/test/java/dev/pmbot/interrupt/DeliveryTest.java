@@ -17,6 +17,7 @@ import dev.pmbot.v1.ApprovalStatus;
 import dev.pmbot.v1.ClosedBy;
 import dev.pmbot.v1.Decision;
 import dev.pmbot.v1.DecisionItem;
+import dev.pmbot.v1.FailRunRequest;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.InterruptFilter;
 import dev.pmbot.v1.InterruptKind;
@@ -26,6 +27,7 @@ import dev.pmbot.v1.ListInterruptsRequest;
 import dev.pmbot.v1.Question;
 import dev.pmbot.v1.RaiseInterruptsRequest;
 import dev.pmbot.v1.Reason;
+import dev.pmbot.v1.RetryRunRequest;
 import dev.pmbot.v1.Risk;
 import dev.pmbot.v1.WatchDecisionsRequest;
 import dev.pmbot.v1.WatchDecisionsResponse;
@@ -578,6 +580,47 @@ final class DeliveryTest {
       assertEquals(
           List.of(later.getInterruptId()),
           handedOver(request).stream().map(Decision::getInterruptId).toList());
+    }
+  }
+
+  @Test
+  void whatWasPassedWhileARunHadFailedIsHandedOverWhenItIsRetried() {
+    Interrupt taken = raise(Scenario.question("taken", "Which?"));
+    scenario.answer(taken, "this");
+    acknowledge(held, taken);
+    List<Interrupt> asked =
+        scenario.raise(held, Scenario.question("q", "Which?"), Scenario.question("open", "And?"));
+    WatchDecisionsRequest byRun =
+        WatchDecisionsRequest.newBuilder().addRunIds(held.runId()).build();
+    String before = inStep(byRun);
+    scenario.answer(asked.get(0), "that");
+    server
+        .as(Role.WORKER)
+        .runs()
+        .failRun(
+            FailRunRequest.newBuilder()
+                .setRunId(held.runId())
+                .setLeaseToken(held.leaseToken())
+                .setReason("no")
+                .build());
+    WatchDecisionsRequest fromBefore = byRun.toBuilder().setCursor(before).build();
+    assertEquals(List.of(), handedOver(fromBefore));
+    String passed = inStep(fromBefore);
+    server
+        .as(Role.OPERATOR)
+        .runs()
+        .retryRun(RetryRunRequest.newBuilder().setRunId(held.runId()).build());
+    for (WatchDecisionsRequest request :
+        List.of(byRun.toBuilder().setCursor(passed).build(), byRun)) {
+      assertEquals(
+          List.of("{\"answer\":\"that\"}"),
+          handedOver(request).stream().map(Decision::getDecisionJson).toList());
+    }
+  }
+
+  private String inStep(WatchDecisionsRequest request) {
+    try (Recording<WatchDecisionsResponse> stream = watch(request)) {
+      return stream.awaitMessage("synced", WatchDecisionsResponse::hasSynced).getCursor();
     }
   }
 
