@@ -2,7 +2,7 @@ package dev.pmbot.access;
 
 import dev.pmbot.files.DataDirectoryProblem;
 import dev.pmbot.files.PrivateFiles;
-import dev.pmbot.store.Digests;
+import dev.pmbot.files.Sha256;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Time;
 import dev.pmbot.wire.Principal.Role;
@@ -77,7 +77,7 @@ public final class Tokens {
   }
 
   private static byte[] hash(String token) {
-    return Digests.sha256(token.getBytes(StandardCharsets.UTF_8));
+    return Sha256.of(token.getBytes(StandardCharsets.UTF_8));
   }
 
   /**

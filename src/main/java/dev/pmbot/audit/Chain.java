@@ -1,6 +1,6 @@
 package dev.pmbot.audit;
 
-import dev.pmbot.store.Digests;
+import dev.pmbot.files.Sha256;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -16,12 +16,12 @@ final class Chain {
   private Chain() {}
 
   static byte[] payloadHash(byte[] salt, String payloadJson) {
-    return Digests.sha256(salt, payloadJson.getBytes(StandardCharsets.UTF_8));
+    return Sha256.of(salt, payloadJson.getBytes(StandardCharsets.UTF_8));
   }
 
   /** The hash of an event, from its other fields. */
   static byte[] hash(EventRow event) {
-    MessageDigest digest = Digests.sha256();
+    MessageDigest digest = Sha256.digest();
     digest.update(DOMAIN);
     digest.update(event.prevHash());
     field(digest, event.workspaceId());

@@ -1,6 +1,6 @@
 package dev.pmbot.feed;
 
-import dev.pmbot.store.Digests;
+import dev.pmbot.files.Sha256;
 import dev.pmbot.wire.Problem;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -46,7 +46,7 @@ record Cursor(String incarnation, String filter, Map<String, Position> positions
         out.writeLong(entry.getValue().hash());
       }
       byte[] body = bytes.toByteArray();
-      out.write(Digests.sha256(body), 0, DIGEST_BYTES);
+      out.write(Sha256.of(body), 0, DIGEST_BYTES);
       return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes.toByteArray());
     } catch (IOException impossible) {
       throw new UncheckedIOException(impossible);
@@ -67,7 +67,7 @@ record Cursor(String incarnation, String filter, Map<String, Position> positions
       }
       byte[] body = Arrays.copyOf(bytes, bodyLength);
       byte[] digest = Arrays.copyOfRange(bytes, bodyLength, bytes.length);
-      if (!Arrays.equals(Arrays.copyOf(Digests.sha256(body), DIGEST_BYTES), digest)) {
+      if (!Arrays.equals(Arrays.copyOf(Sha256.of(body), DIGEST_BYTES), digest)) {
         throw Problem.invalidCursor();
       }
       DataInputStream in = new DataInputStream(new ByteArrayInputStream(body));

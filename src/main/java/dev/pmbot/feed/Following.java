@@ -2,7 +2,7 @@ package dev.pmbot.feed;
 
 import com.google.protobuf.MessageLite;
 import dev.pmbot.feed.Cursor.Position;
-import dev.pmbot.store.Digests;
+import dev.pmbot.files.Sha256;
 import dev.pmbot.store.Store;
 import dev.pmbot.store.Time;
 import dev.pmbot.store.Tx;
@@ -125,7 +125,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
     this.onEnd = onEnd;
     this.sender = sender;
     String canonical = view.kind() + "|" + scope.canonical() + view.filter();
-    byte[] digest = Digests.sha256(canonical.getBytes(StandardCharsets.UTF_8));
+    byte[] digest = Sha256.of(canonical.getBytes(StandardCharsets.UTF_8));
     this.filter = HexFormat.of().formatHex(digest, 0, 8);
     this.lastSentNanos = time.monotonicNanos();
   }

@@ -64,7 +64,7 @@ public final class ArtifactNames {
     if (!StandardCharsets.UTF_8.newEncoder().canEncode(threadId)) {
       throw new NameProblem("The thread id holds half a surrogate pair; it must be Unicode text.");
     }
-    byte[] hash = Sha256.digest().digest(threadId.getBytes(StandardCharsets.UTF_8));
+    byte[] hash = Sha256.of(threadId.getBytes(StandardCharsets.UTF_8));
     return "~" + Sha256.hexadecimal(hash);
   }
 

@@ -2,7 +2,7 @@ package dev.pmbot.wire;
 
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Message;
-import dev.pmbot.store.Digests;
+import dev.pmbot.files.Sha256;
 import dev.pmbot.store.Store;
 import dev.pmbot.store.Tx;
 import dev.pmbot.store.Work;
@@ -102,7 +102,7 @@ public final class Calls {
     if (requestId.isEmpty()) {
       return store.write(principal.actor(), context::isCancelled, work);
     }
-    byte[] hash = Digests.sha256(asked(request).toByteArray(), content);
+    byte[] hash = Sha256.of(asked(request).toByteArray(), content);
     Work<R> once =
         tx -> {
           RequestMapper requests = tx.mapper(RequestMapper.class);

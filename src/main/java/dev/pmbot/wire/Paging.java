@@ -2,7 +2,7 @@ package dev.pmbot.wire;
 
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Message;
-import dev.pmbot.store.Digests;
+import dev.pmbot.files.Sha256;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -158,14 +158,14 @@ public final class Paging {
 
   /** Two methods may be asked in the same bytes; the type's name tells them apart. */
   private static byte[] query(Message request) {
-    return Digests.sha256(
+    return Sha256.of(
         request.getDescriptorForType().getFullName().getBytes(StandardCharsets.UTF_8),
         request.toByteArray());
   }
 
   private static String token(byte[] query, String key) {
     byte[] text = key.getBytes(StandardCharsets.UTF_8);
-    byte[] digest = Digests.sha256(query, text);
+    byte[] digest = Sha256.of(query, text);
     byte[] token = Arrays.copyOf(digest, DIGEST_BYTES + text.length);
     System.arraycopy(text, 0, token, DIGEST_BYTES, text.length);
     return Base64.getUrlEncoder().withoutPadding().encodeToString(token);
@@ -182,7 +182,7 @@ public final class Paging {
       throw Problem.invalidPageToken();
     }
     byte[] text = Arrays.copyOfRange(bytes, DIGEST_BYTES, bytes.length);
-    if (!Arrays.equals(Digests.sha256(query, text), 0, DIGEST_BYTES, bytes, 0, DIGEST_BYTES)) {
+    if (!Arrays.equals(Sha256.of(query, text), 0, DIGEST_BYTES, bytes, 0, DIGEST_BYTES)) {
       throw Problem.invalidPageToken();
     }
     return new String(text, StandardCharsets.UTF_8);

@@ -1,6 +1,6 @@
 package dev.pmbot.kit;
 
-import dev.pmbot.store.Digests;
+import dev.pmbot.files.Sha256;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -36,7 +36,7 @@ public final class Folders {
         try {
           contents.put(
               folder.relativize(path).toString(),
-              HexFormat.of().formatHex(Digests.sha256(Files.readAllBytes(path))));
+              HexFormat.of().formatHex(Sha256.of(Files.readAllBytes(path))));
         } catch (IOException failure) {
           throw new UncheckedIOException(failure);
         }
