@@ -79,8 +79,8 @@ final class Budgets {
   /** Whether a run that loses its lease now has gone on over its budget for too long. */
   boolean endsWithLease(Tx tx, RunRow row) {
     String token = row.leaseToken();
-    if (token == null) {
-      return false;
+    if (token == null || row.status() != RunStatus.RUNNING) {
+      return false; // One that waits for a person spends nothing, and outlives its worker.
     }
     // Of a worker whose lease ended by itself it is not known that it went on: it may have died.
     boolean lapsed = leases.isExpired(token);

@@ -275,6 +275,16 @@ final class BudgetTest {
   }
 
   @Test
+  void usingNothingCountsTheRunningTimeAllTheSame() {
+    Scenario.Held held = running("{\"max_wall_seconds\":2}");
+    pass(3);
+    assertTrue(worker().useTokens(held, 0).getOverBudget());
+    assertEquals(3_000_000, read(held).getWallMicrosUsed());
+    assertEquals(1, events("run.budget_exceeded").size());
+    assertEquals(List.of(), events("run.usage_recorded"));
+  }
+
+  @Test
   void whatIsNegativeIsToldAtOnceAndRecordsNothing() {
     Scenario.Held held = running(TOKENS_100);
     Run before = read(held);
@@ -494,6 +504,18 @@ final class BudgetTest {
     assertEquals(
         RunStatus.RUN_STATUS_BLOCKED,
         worker().pause(held.runId(), held.leaseToken(), true).getStatus());
+  }
+
+  @Test
+  void anOverdueRunThatPausesAtAQuestionOutlivesItsWorker() {
+    Scenario.Held held = overdue();
+    refused(held);
+    Interrupt open = scenario.raise(held, Scenario.question("q", "Which?")).get(0);
+    assertEquals(RunStatus.RUN_STATUS_BLOCKED, scenario.pause(held).getStatus());
+    pass(60);
+    assertEquals(RunStatus.RUN_STATUS_BLOCKED, awaitEnd(held).getStatus());
+    scenario.answer(open, "this");
+    assertEquals(RunStatus.RUN_STATUS_APPROVED, read(held).getStatus());
   }
 
   @Test
