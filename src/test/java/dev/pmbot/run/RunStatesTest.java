@@ -307,6 +307,15 @@ final class RunStatesTest {
             + "}",
         proposed.getApproval().getPayloadJson());
     assertEquals(dev.pmbot.v1.Risk.RISK_LOW, proposed.getApproval().getRisk());
+    CreateRunRequest.Builder withoutRepo = scenario.newRun(workspace).setGraphId("g");
+    assertEquals(
+        "{\"goal\":\"tidy the imports\",\"graph_id\":\"g\",\"spec\":{}}",
+        server
+            .as(Role.OPERATOR)
+            .runs()
+            .createRun(withoutRepo.build())
+            .getApproval()
+            .getPayloadJson());
   }
 
   @Test
