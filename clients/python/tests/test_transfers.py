@@ -31,6 +31,8 @@ class Artifacts(artifact_pb2_grpc.ArtifactServiceServicer):
         self.recorded = recorded
         self.headers: list[artifact_pb2.ArtifactHeader] = []
         self.received = b""
+        self.registered: artifact_pb2.RegisterArtifactRequest | None = None
+        self.left = 0.0
         self.sizes: list[int] = []
         self.offsets: list[int] = []
 
@@ -44,6 +46,15 @@ class Artifacts(artifact_pb2_grpc.ArtifactServiceServicer):
             self.received += request.chunk
             self.sizes.append(len(request.chunk))
         return artifact_pb2.UploadArtifactResponse(artifact=artifact_pb2.Artifact(artifact_id=ARTIFACT))
+
+    def RegisterArtifact(self, request: Any, context: Any) -> artifact_pb2.RegisterArtifactResponse:
+        self.registered = request
+        self.left = context.time_remaining()
+        return artifact_pb2.RegisterArtifactResponse(artifact=artifact_pb2.Artifact(artifact_id=ARTIFACT))
+
+    def VerifyArtifact(self, request: Any, context: Any) -> artifact_pb2.VerifyArtifactResponse:
+        self.left = context.time_remaining()
+        return artifact_pb2.VerifyArtifactResponse(verdict=artifact_pb2.ARTIFACT_VERDICT_MISSING)
 
     def DownloadArtifact(self, request: Any, context: Any) -> Iterator[artifact_pb2.DownloadArtifactResponse]:
         budget = self.breaks.pop(0) if self.breaks else None
@@ -176,3 +187,30 @@ def test_a_missing_artifact(small_server: Start) -> None:
     with small_server((artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, Missing())).connect() as client:
         with pytest.raises(errors.NotFound):
             next(client.download_artifact(ARTIFACT))
+
+
+def test_what_lies_somewhere_is_registered_with_all_that_is_said_of_it(small_server: Start) -> None:
+    service = Artifacts()
+    with serve(small_server, service).connect() as client:
+        artifact = client.register_artifact(
+            "run", "lease", "tool_trace", "s3://bucket/key", hash="0" * 64, size_bytes=0, metadata={"b": 1, "a": [2]}
+        )
+        assert artifact.artifact_id == ARTIFACT
+        sent = service.registered
+        assert sent is not None and sent.request_id
+        assert (sent.run_id, sent.lease_token, sent.uri, sent.hash) == ("run", "lease", "s3://bucket/key", "0" * 64)
+        assert sent.kind == artifact_pb2.ARTIFACT_KIND_TOOL_TRACE
+        assert sent.HasField("size_bytes") and sent.metadata_json == '{"a":[2],"b":1}'
+        client.register_artifact("run", "", "log", "artifacts/run/a.log")
+        assert service.registered is not None and not service.registered.HasField("size_bytes")
+
+
+def test_the_server_gets_the_time_to_read(small_server: Start) -> None:
+    service = Artifacts()
+    with serve(small_server, service).connect() as client:
+        client.register_artifact("run", "lease", "log", "artifacts/run/a.log")
+        assert service.left > 3000
+        assert client.verify_artifact(ARTIFACT).verdict == artifact_pb2.ARTIFACT_VERDICT_MISSING
+        assert service.left > 3000
+        client.verify_artifact(ARTIFACT, timeout=50)
+        assert service.left < 60

@@ -189,11 +189,78 @@ class Client:
         )
         return transfers.upload(self.artifacts.UploadArtifact, self.policy, header, data, timeout)  # type: ignore[arg-type]
 
+    def register_artifact(
+        self,
+        run_id: str,
+        lease_token: str,
+        kind: int | str,
+        uri: str,
+        *,
+        hash: str = "",
+        size_bytes: int | None = None,
+        content_type: str = "",
+        title: str = "",
+        metadata: Mapping[str, object] | None = None,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> artifact_pb2.Artifact:
+        """Puts on record what lies somewhere already, instead of sending it.
+
+        Args:
+            run_id: the run that produced it.
+            lease_token: the run's lease; empty when the run has ended, or for the operator.
+            kind: `log`, `patch`, `test_report`, `tool_trace`, `pr_draft` or `changeset_bundle`, or the enum's number.
+            uri: a file in the run's folder of the server's data directory, `artifacts/<run_id>/<name>`, which the server
+                reads and hashes; or an `http`, `https`, `s3` or `db` URI without credentials.
+            hash: SHA-256, 64 hex digits; checked of a file, and required and taken as told of anything else.
+            size_bytes: likewise.
+            content_type: the media type; default `application/octet-stream`.
+            title: a title for people; default the last part of the uri.
+            metadata: further facts, as JSON.
+            request_id: a UUID; default a fresh one.
+            timeout: seconds, retries included; the server reads the whole file meanwhile. Default an hour.
+
+        Raises:
+            LeaseLost: the run belongs to another worker by now.
+            NotFound: no regular file is there.
+            AlreadyExists: the run has other content on record at that place.
+            ContentMismatch: the file is not what was announced.
+            WrongState: somebody is writing to the file.
+        """
+        request = artifact_pb2.RegisterArtifactRequest(
+            request_id=request_id,
+            run_id=run_id,
+            lease_token=lease_token,
+            kind=transfers.artifact_kind(kind),
+            uri=uri,
+            hash=hash,
+            size_bytes=size_bytes,
+            content_type=content_type,
+            title=title,
+            metadata_json=transfers.metadata_json(metadata),
+        )
+        return self.artifacts.RegisterArtifact(request, timeout=timeout or transfers.READING_SECONDS).artifact
+
+    def verify_artifact(self, artifact_id: str, timeout: float | None = None) -> artifact_pb2.VerifyArtifactResponse:
+        """Has the server read an artifact's file and say whether it still is what is on record: `verdict`, and `found_…`.
+
+        Args:
+            artifact_id: which one.
+            timeout: seconds, retries included; the server reads the whole file meanwhile. Default an hour.
+
+        Raises:
+            NotFound: there is no such artifact.
+            WrongState: its content lies elsewhere, where the server cannot see it.
+        """
+        request = artifact_pb2.VerifyArtifactRequest(artifact_id=artifact_id)
+        return self.artifacts.VerifyArtifact(request, timeout=timeout or transfers.READING_SECONDS)
+
     def download_artifact(self, artifact_id: str) -> Iterator[bytes]:
         """An artifact's content in pieces of at most 256 KiB. A broken connection is taken up where it broke.
 
         Raises (while iterating):
             NotFound: there is no such artifact.
+            WrongState: its content lies elsewhere, or its file is gone.
             ContentMismatch: after the last piece, when what came is not what is on record.
         """
         return transfers.download(self.artifacts.DownloadArtifact, self.policy, artifact_id)  # type: ignore[arg-type]

@@ -23,6 +23,9 @@ from pmbot.v1 import artifact_pb2
 CHUNK_BYTES = 256 * 1024
 """How much of an artifact one message carries."""
 
+READING_SECONDS = 3600.0
+"""How long the server may read an artifact of 16 GiB that nobody sends it, unless the caller says otherwise."""
+
 Content = bytes | str | os.PathLike[str] | BinaryIO
 """What can be uploaded: bytes, the path of a file, or an open binary file (from where it stands to its end)."""
 

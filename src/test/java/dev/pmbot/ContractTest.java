@@ -67,6 +67,7 @@ import dev.pmbot.v1.Question;
 import dev.pmbot.v1.RaiseInterruptsRequest;
 import dev.pmbot.v1.Reason;
 import dev.pmbot.v1.RecordUsageRequest;
+import dev.pmbot.v1.RegisterArtifactRequest;
 import dev.pmbot.v1.RegisterRepoRequest;
 import dev.pmbot.v1.ReleaseRunRequest;
 import dev.pmbot.v1.RenewLeaseRequest;
@@ -82,6 +83,7 @@ import dev.pmbot.v1.TailEventsRequest;
 import dev.pmbot.v1.UpdateRepoRequest;
 import dev.pmbot.v1.UpdateWorkspaceRequest;
 import dev.pmbot.v1.UploadArtifactRequest;
+import dev.pmbot.v1.VerifyArtifactRequest;
 import dev.pmbot.v1.VerifyChainRequest;
 import dev.pmbot.v1.WatchDecisionsRequest;
 import dev.pmbot.v1.WatchRunRequest;
@@ -699,6 +701,29 @@ final class ContractTest {
               scenario.upload(held, "a.log", bytes("content"));
               return world.prepared(upload(held, "a.log", "content"));
             });
+    rpc("ArtifactService/RegisterArtifact", "run_id", "kind", "uri")
+        .when(
+            "a file",
+            List.of("artifact.registered"),
+            world -> {
+              Scenario.Held held = world.running();
+              scenario.upload(held, "a.log", bytes("content"));
+              String uri = "artifacts/" + held.runId() + "/b.log";
+              write(uri, "content");
+              return world.prepared(register(held, uri).build());
+            })
+        .when(
+            "elsewhere",
+            List.of("artifact.registered"),
+            world -> world.prepared(elsewhere(world.running())))
+        .when(
+            "the same again",
+            List.of(),
+            world -> {
+              Scenario.Held held = world.running();
+              server.as(Role.WORKER).artifacts().registerArtifact(elsewhere(held));
+              return world.prepared(elsewhere(held));
+            });
     read(
         "ArtifactService/GetArtifact",
         world ->
@@ -715,6 +740,14 @@ final class ContractTest {
         "ArtifactService/DownloadArtifact",
         world ->
             DownloadArtifactRequest.newBuilder()
+                .setArtifactId(world.artifact().getArtifactId())
+                .build(),
+        "artifact_id");
+
+    read(
+        "ArtifactService/VerifyArtifact",
+        world ->
+            VerifyArtifactRequest.newBuilder()
                 .setArtifactId(world.artifact().getArtifactId())
                 .build(),
         "artifact_id");
@@ -1006,6 +1039,30 @@ final class ContractTest {
                     .setName(name))
             .build(),
         UploadArtifactRequest.newBuilder().setChunk(ByteString.copyFromUtf8(content)).build());
+  }
+
+  private static RegisterArtifactRequest.Builder register(Scenario.Held held, String uri) {
+    return RegisterArtifactRequest.newBuilder()
+        .setRunId(held.runId())
+        .setLeaseToken(held.leaseToken())
+        .setKind(ArtifactKind.ARTIFACT_KIND_LOG)
+        .setUri(uri);
+  }
+
+  private static RegisterArtifactRequest elsewhere(Scenario.Held held) {
+    return register(held, "s3://bucket/key")
+        .setHash(sha256(bytes("content")))
+        .setSizeBytes(7)
+        .build();
+  }
+
+  /** A file as a worker on this machine leaves it. */
+  private static void write(String uri, String content) {
+    try {
+      Files.writeString(server.dataDirectory().resolve(uri), content);
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
   }
 
   private static MarkChangesetAppliedRequest applied(Changeset changeset) {
@@ -1386,6 +1443,9 @@ final class ContractTest {
                 world.running(),
                 Scenario.question("q", "Which?").toBuilder().setPayloadJson(payload).build(),
                 Scenario.question("r", "Which?").toBuilder().setPayloadJson(payload).build()));
+    requests.put(
+        "ArtifactService/RegisterArtifact",
+        world -> elsewhere(world.running()).toBuilder().setMetadataJson(large).build());
     requests.put(
         "ChangesetService/ProposeChangeset",
         world -> world.changesetRequest(world.running(), large));

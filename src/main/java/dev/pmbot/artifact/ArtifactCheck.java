@@ -44,8 +44,8 @@ public final class ArtifactCheck {
       for (Standing row : rows) {
         behind = row.artifactId();
         count++;
-        bytes += row.sizeBytes();
-        if (row.uri().startsWith(ArtifactFiles.ROOT)) {
+        if (ArtifactUri.place(row.uri()) == ArtifactPlace.IN_DATA_DIRECTORY) {
+          bytes += row.sizeBytes();
           checkFile(row, hashes);
         }
       }
@@ -61,7 +61,7 @@ public final class ArtifactCheck {
   }
 
   private void checkFile(Standing row, boolean hashes) {
-    String path = row.uri().substring(ArtifactFiles.ROOT.length());
+    String path = row.uri().substring(ArtifactUri.ROOT.length());
     String wrong;
     try {
       wrong = hashes ? wrongContent(row, files.hash(path)) : wrongSize(row, files.size(path));
@@ -100,7 +100,7 @@ public final class ArtifactCheck {
   }
 
   private void checkRow(String path) {
-    String uri = ArtifactFiles.ROOT + path;
+    String uri = ArtifactUri.ROOT + path;
     if (path.startsWith(FileStore.INCOMING + '/')) {
       found.accept(
           Disagreement.harmless(uri, "an upload that was not finished; the next start removes it"));

@@ -11,11 +11,17 @@ import dev.pmbot.wire.Problem;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.EnumSet;
+import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -26,15 +32,18 @@ import org.slf4j.LoggerFactory;
  * orphan.
  */
 public final class ArtifactFiles {
-  /** What the URI of a file in the folder of artifacts begins with. */
-  static final String ROOT = "artifacts/";
+  private static final String ROOT = ArtifactUri.ROOT;
 
   private static final Logger log = LoggerFactory.getLogger(ArtifactFiles.class);
+
+  /** Whole files that are read at once; half of the threads stay free for uploads and downloads. */
+  private static final int READERS = 2;
 
   private final FileStore files;
   private final Store store;
   private final Artifacts artifacts;
   private final Executor threads;
+  private final Executor readers;
   private final long largest;
   private final Turns turns = new Turns();
 
@@ -49,6 +58,7 @@ public final class ArtifactFiles {
     this.store = store;
     this.artifacts = artifacts;
     this.threads = threads;
+    this.readers = new Few(threads, READERS);
     this.largest = largest;
   }
 
@@ -79,6 +89,99 @@ public final class ArtifactFiles {
     } catch (NameProblem problem) {
       throw Problem.invalidField("header.name", String.valueOf(problem.getMessage()));
     }
+  }
+
+  /**
+   * Finds out what lies at a place and then does the rest, while it still does: in the run's turn,
+   * so that nobody takes up a file that is about to go. What lies elsewhere is as announced.
+   *
+   * @param abandoned whether nobody wants to know any more
+   */
+  <T> CompletableFuture<T> register(
+      NewArtifact announced,
+      ArtifactUri uri,
+      BooleanSupplier abandoned,
+      Function<Hashed, CompletableFuture<T>> rest) {
+    if (!uri.isFile()) {
+      return rest.apply(
+          new Hashed(
+              Objects.requireNonNull(announced.hash()),
+              Objects.requireNonNull(announced.sizeBytes())));
+    }
+    return Reading.of(files, uri.path(), largest, readers, abandoned)
+        .exceptionally(
+            failure -> {
+              throw leadsElsewhere(failure);
+            })
+        .thenCompose(
+            found -> {
+              Reading.Read read =
+                  found.orElseThrow(() -> Problem.notFound("regular file", uri.toString()));
+              return turns.inTurn(
+                  announced.runId(),
+                  () ->
+                      CompletableFuture.supplyAsync(() -> settled(announced, uri, read), threads)
+                          .thenCompose(rest));
+            });
+  }
+
+  private static RuntimeException leadsElsewhere(Throwable failure) {
+    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+    return cause instanceof NameProblem problem
+        ? Problem.invalidField("uri", String.valueOf(problem.getMessage()))
+        : new CompletionException(cause);
+  }
+
+  private Hashed settled(NewArtifact announced, ArtifactUri uri, Reading.Read read) {
+    if (read.content().sizeBytes() != read.stamp().sizeBytes()
+        || !io(() -> files.isStill(uri.path(), read.stamp()))) {
+      throw Problem.wrongState("file", uri.toString(), "being written", List.of("finished"));
+    }
+    check(announced, read.content());
+    return read.content();
+  }
+
+  /**
+   * What a file was found to be.
+   *
+   * @param found what it holds; absent when it is missing
+   */
+  record Verified(ArtifactVerdict verdict, @Nullable Hashed found) {}
+
+  /**
+   * Reads an artifact's file and says whether it is what is on record.
+   *
+   * @param abandoned whether nobody wants to know any more
+   */
+  CompletableFuture<Verified> verify(ArtifactRow row, BooleanSupplier abandoned) {
+    return Reading.of(files, path(row), Long.MAX_VALUE, readers, abandoned)
+        .exceptionally(
+            failure -> {
+              Throwable cause =
+                  failure instanceof CompletionException ? failure.getCause() : failure;
+              if (cause instanceof NameProblem) {
+                return Optional.empty(); // A link is at its place, or on the way there.
+              }
+              throw new CompletionException(cause);
+            })
+        .thenApply(
+            read -> {
+              Hashed found = read.map(Reading.Read::content).orElse(null);
+              if (found == null) {
+                return new Verified(ArtifactVerdict.MISSING, null);
+              }
+              boolean same = found.equals(new Hashed(row.hash(), row.sizeBytes()));
+              return new Verified(same ? ArtifactVerdict.MATCHES : ArtifactVerdict.DIFFERS, found);
+            });
+  }
+
+  /** An artifact's path below the folder of artifacts, if it is there. */
+  private static String path(ArtifactRow row) {
+    if (row.place() != ArtifactPlace.IN_DATA_DIRECTORY) {
+      throw Problem.wrongState(
+          "artifact", row.artifactId(), row.place(), EnumSet.of(ArtifactPlace.IN_DATA_DIRECTORY));
+    }
+    return row.uri().substring(ROOT.length());
   }
 
   /** Where a file came to stand, and whether it was put there now. */
@@ -149,9 +252,22 @@ public final class ArtifactFiles {
     }
   }
 
-  /** Opens an artifact's file. */
+  /**
+   * Opens an artifact's file.
+   *
+   * @throws Problem WRONG_STATE when it lies elsewhere, or is gone
+   */
   FileChannel open(ArtifactRow row) {
-    return io(() -> files.open(row.uri().substring(ROOT.length())));
+    String path = path(row);
+    try {
+      return files.open(path);
+    } catch (NoSuchFileException | NameProblem gone) {
+      log.warn("the file of {} is not at its place: {}", row.artifactId(), row.uri());
+      throw Problem.wrongState(
+          "artifact", row.artifactId(), "missing", List.of("in_data_directory"));
+    } catch (IOException failure) {
+      throw problem(failure);
+    }
   }
 
   /**

@@ -28,12 +28,12 @@ public interface ArtifactMapper {
   @Select("SELECT * FROM artifacts WHERE run_id = #{runId} AND uri = #{uri}")
   @Nullable ArtifactRow findByUri(String runId, String uri);
 
-  /** Counts one more. */
+  /** Counts one more, which takes so much room in the data directory. */
   @Update(
       "UPDATE artifact_totals SET artifacts = artifacts + 1, size_bytes = size_bytes + #{sizeBytes}")
   void count(long sizeBytes);
 
-  /** How many there are, and how large together. */
+  /** How many there are, and how much room they take in the data directory. */
   @Select("SELECT artifacts, size_bytes FROM artifact_totals")
   Artifacts.Totals totals();
 

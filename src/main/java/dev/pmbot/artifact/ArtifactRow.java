@@ -12,4 +12,10 @@ public record ArtifactRow(
     String title,
     long createdAt,
     long sizeBytes,
-    String metadataJson) {}
+    String metadataJson) {
+
+  /** Where the content lies. */
+  public ArtifactPlace place() {
+    return ArtifactUri.place(uri);
+  }
+}

@@ -13,8 +13,12 @@ import dev.pmbot.v1.GetArtifactRequest;
 import dev.pmbot.v1.GetArtifactResponse;
 import dev.pmbot.v1.ListArtifactsRequest;
 import dev.pmbot.v1.ListArtifactsResponse;
+import dev.pmbot.v1.RegisterArtifactRequest;
+import dev.pmbot.v1.RegisterArtifactResponse;
 import dev.pmbot.v1.UploadArtifactRequest;
 import dev.pmbot.v1.UploadArtifactResponse;
+import dev.pmbot.v1.VerifyArtifactRequest;
+import dev.pmbot.v1.VerifyArtifactResponse;
 import dev.pmbot.wire.CallContext;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
@@ -27,6 +31,7 @@ import io.grpc.stub.StreamObserver;
 import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** The calls about artifacts. */
@@ -59,7 +64,8 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
                       // One that is asked for again is answered as it was, whoever holds the run
                       // now.
                       if (!calls.isAnswered(tx, principal, keeper.requestId())) {
-                        artifacts.admit(tx, announced, principal.role() == Principal.Role.OPERATOR);
+                        artifacts.admit(
+                            tx, announced, null, principal.role() == Principal.Role.OPERATOR);
                       }
                       return true;
                     }),
@@ -94,21 +100,95 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
           file,
           uri -> {
             Hashed content = ArtifactFiles.io(file::finish);
-            Context before = context.attach();
-            try {
-              return calls.carryOut(
-                  request,
-                  content.sha256().getBytes(StandardCharsets.US_ASCII),
-                  tx ->
-                      UploadArtifactResponse.newBuilder()
-                          .setArtifact(
-                              ArtifactProtos.toProto(artifacts.keep(tx, announced, uri, content)))
-                          .build());
-            } finally {
-              context.detach(before);
-            }
+            return in(
+                context,
+                () ->
+                    calls.carryOut(
+                        request,
+                        content.sha256().getBytes(StandardCharsets.US_ASCII),
+                        tx ->
+                            UploadArtifactResponse.newBuilder()
+                                .setArtifact(
+                                    ArtifactProtos.toProto(
+                                        artifacts.keep(tx, announced, uri, content)))
+                                .build()));
           });
     }
+  }
+
+  /** Goes on with a call on another thread. */
+  private static <T> T in(Context context, Supplier<T> work) {
+    Context before = context.attach();
+    try {
+      return work.get();
+    } finally {
+      context.detach(before);
+    }
+  }
+
+  @Override
+  public void registerArtifact(
+      RegisterArtifactRequest request, StreamObserver<RegisterArtifactResponse> observer) {
+    NewArtifact announced = ArtifactProtos.fromProto(request);
+    ArtifactUri uri = ArtifactUri.of(announced);
+    Context context = Context.current();
+    Principal principal = CallContext.principal();
+    Calls.answer(
+        observer,
+        store
+            .read(
+                tx -> {
+                  // One that is asked for again is answered as it was, whatever became of the file.
+                  boolean answered = calls.isAnswered(tx, principal, request.getRequestId());
+                  if (!answered) {
+                    boolean operator = principal.role() == Principal.Role.OPERATOR;
+                    artifacts.admit(tx, announced, uri, operator);
+                  }
+                  return answered;
+                })
+            .thenCompose(
+                answered ->
+                    answered
+                        ? in(context, () -> register(request, announced, uri, null))
+                        : files.register(
+                            announced,
+                            uri,
+                            context::isCancelled,
+                            content ->
+                                in(context, () -> register(request, announced, uri, content)))));
+  }
+
+  private CompletableFuture<RegisterArtifactResponse> register(
+      RegisterArtifactRequest request,
+      NewArtifact announced,
+      ArtifactUri uri,
+      @Nullable Hashed content) {
+    return calls.carryOut(
+        request,
+        new byte[0],
+        tx -> {
+          if (content == null) {
+            throw Problem.outcomeUnknown("its answer has just been forgotten; ask again");
+          }
+          return RegisterArtifactResponse.newBuilder()
+              .setArtifact(ArtifactProtos.toProto(artifacts.register(tx, announced, uri, content)))
+              .build();
+        });
+  }
+
+  @Override
+  public void verifyArtifact(
+      VerifyArtifactRequest request, StreamObserver<VerifyArtifactResponse> observer) {
+    Context context = Context.current();
+    Calls.answer(
+        observer,
+        store
+            .read(tx -> artifacts.get(tx, request.getArtifactId()))
+            .thenCompose(
+                row ->
+                    files
+                        .verify(row, context::isCancelled)
+                        .thenApply(verified -> ArtifactProtos.toProto(row, verified))));
   }
 
   @Override
@@ -165,7 +245,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
       DownloadArtifactRequest request,
       ServerCallStreamObserver<DownloadArtifactResponse> call,
       ArtifactRow row) {
-    if (request.getOffset() > row.sizeBytes()) {
+    if (row.place() == ArtifactPlace.IN_DATA_DIRECTORY && request.getOffset() > row.sizeBytes()) {
       throw Problem.invalidField("offset", "is beyond the end, which is at " + row.sizeBytes());
     }
     return new Download<>(

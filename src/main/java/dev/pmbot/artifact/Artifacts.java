@@ -37,17 +37,23 @@ public final class Artifacts {
   }
 
   /**
-   * Refuses early what would be refused in the end, before its content is taken.
+   * Refuses early what would be refused in the end, before its content is taken or read.
    *
+   * @param uri where it lies already; none for what is uploaded
    * @throws Problem INVALID_FIELDS, NOT_FOUND, LEASE_LOST
    */
-  void admit(Tx tx, NewArtifact announced, boolean operator) {
+  void admit(Tx tx, NewArtifact announced, @Nullable ArtifactUri uri, boolean operator) {
     try {
       JsonText.checkObject(announced.metadataJson(), Fields.LARGEST_JSON);
     } catch (JsonProblem problem) {
-      throw Problem.invalidField("header.metadata_json", String.valueOf(problem.getMessage()));
+      throw Problem.invalidField(
+          uri == null ? "header.metadata_json" : "metadata_json",
+          String.valueOf(problem.getMessage()));
     }
-    runs.open(tx, announced.runId(), announced.leaseToken(), operator);
+    RunRow run = runs.open(tx, announced.runId(), announced.leaseToken(), operator);
+    if (uri != null) {
+      uri.requireFolderOf(run.runId());
+    }
   }
 
   /** The artifact of a run at a place. */
@@ -55,12 +61,29 @@ public final class Artifacts {
     return tx.mapper(ArtifactMapper.class).findByUri(runId, uri);
   }
 
-  /** Keeps an artifact whose file stands at a place; one that is kept there already is the same. */
+  /** Keeps an artifact whose file was placed; one that is kept there already is the same. */
   ArtifactRow keep(Tx tx, NewArtifact announced, String uri, Hashed content) {
+    return keep(tx, announced, uri, content, "artifact.stored");
+  }
+
+  /**
+   * Keeps an artifact that lies at a place; one that is kept there already is the same.
+   *
+   * @throws Problem NOT_FOUND, LEASE_LOST, ALREADY_EXISTS when the one there has other content
+   */
+  ArtifactRow register(Tx tx, NewArtifact announced, ArtifactUri uri, Hashed content) {
+    return keep(tx, announced, uri.toString(), content, "artifact.registered");
+  }
+
+  private ArtifactRow keep(
+      Tx tx, NewArtifact announced, String uri, Hashed content, String eventType) {
     boolean operator = tx.actor().equals(Principal.LOCAL_USER);
     RunRow run = runs.open(tx, announced.runId(), announced.leaseToken(), operator);
     ArtifactRow known = at(tx, run.runId(), uri);
     if (known != null) {
+      if (!content.equals(new Hashed(known.hash(), known.sizeBytes()))) {
+        throw Problem.contentExists(uri, known.artifactId());
+      }
       return known;
     }
     ArtifactRow row =
@@ -78,15 +101,16 @@ public final class Artifacts {
             announced.metadataJson());
     ArtifactMapper mapper = tx.mapper(ArtifactMapper.class);
     mapper.insert(row);
-    mapper.count(row.sizeBytes());
+    mapper.count(row.place() == ArtifactPlace.IN_DATA_DIRECTORY ? row.sizeBytes() : 0);
     audit.append(
         tx,
-        Event.of(row.workspaceId(), "artifact.stored")
+        Event.of(row.workspaceId(), eventType)
             .run(row.runId())
             .thread(run.threadId())
             .with("artifact_id", row.artifactId())
             .with("kind", row.kind())
             .with("uri", row.uri())
+            .with("place", row.place())
             .with("hash", row.hash())
             .with("size_bytes", row.sizeBytes()));
     return row;
@@ -96,7 +120,7 @@ public final class Artifacts {
    * All artifacts together.
    *
    * @param artifacts how many there are
-   * @param sizeBytes how large they are
+   * @param sizeBytes how large those are that lie in the data directory
    */
   public record Totals(long artifacts, long sizeBytes) {}
 
@@ -114,10 +138,17 @@ public final class Artifacts {
     return row;
   }
 
-  /** The hash of a run's artifact; none when the run has no such artifact. */
+  /**
+   * The hash of a run's artifact, as this server found it; none when the run has no such artifact
+   * in the data directory.
+   */
   public @Nullable String hashOf(Tx tx, String runId, String artifactId) {
     ArtifactRow row = tx.mapper(ArtifactMapper.class).find(artifactId);
-    return row == null || !row.runId().equals(runId) ? null : row.hash();
+    return row != null
+            && row.runId().equals(runId)
+            && row.place() == ArtifactPlace.IN_DATA_DIRECTORY
+        ? row.hash()
+        : null;
   }
 
   /**

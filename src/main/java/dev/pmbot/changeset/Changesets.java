@@ -86,7 +86,8 @@ public final class Changesets {
     String hash = patches.hashOf(tx, runId, bundle.patchArtifactId());
     if (hash == null) {
       throw Problem.invalidField(
-          "bundle_json.patch_artifact_id", "is no artifact of this run; upload the patch first");
+          "bundle_json.patch_artifact_id",
+          "is no artifact of this run whose content the server has; upload the patch first");
     }
     if (!hash.equals(bundle.patchSha256())) {
       throw Problem.invalidField(

@@ -10,9 +10,11 @@ public interface CrashPoints {
   CrashPoints NONE = point -> {};
 
   /**
-   * Called just before and after a file gets its final name.
+   * Called just before and after a file gets its final name, or a group of writes is committed, and
+   * before each part of a file is read to be hashed.
    *
-   * @param point {@code rename.before} or {@code rename.after}
+   * @param point {@code rename.before}, {@code rename.after}, {@code commit.before}, {@code
+   *     commit.after} or {@code hash.part}
    */
   void reached(String point);
 }

@@ -1,7 +1,6 @@
 package dev.pmbot.files;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -12,7 +11,6 @@ import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.security.MessageDigest;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -30,7 +28,6 @@ public final class FileStore {
   public static final String INCOMING = ".incoming";
 
   private static final int DEEPEST_URI = 16;
-  private static final int BUFFER_BYTES = 128 * 1024;
 
   private final Path root;
   private final boolean durable;
@@ -39,7 +36,8 @@ public final class FileStore {
   /**
    * @param root a folder of the data directory with its {@code .incoming/}
    * @param durable whether file and folder are forced to disk before a file counts as placed
-   * @param crash told when a file gets its name; {@link CrashPoints#NONE} in production
+   * @param crash told when a file gets its name and when a part of one is read; {@link
+   *     CrashPoints#NONE} in production
    * @throws IOException if there is no such folder
    */
   public FileStore(Path root, boolean durable, CrashPoints crash) throws IOException {
@@ -94,6 +92,37 @@ public final class FileStore {
   }
 
   /**
+   * Begins to read a file, to say what it holds. The caller closes it.
+   *
+   * @param uri its path below the root
+   * @throws NameProblem as {@link #open}
+   * @throws NoSuchFileException if there is no regular file of that name
+   * @throws IOException if it cannot be opened
+   */
+  public Hashing hashing(String uri) throws IOException {
+    Path file = resolve(uri);
+    if (!Disk.isRealFile(file)) {
+      throw new NoSuchFileException(uri);
+    }
+    Stamp stamp = Stamp.of(file);
+    return new Hashing(open(uri), stamp, crash);
+  }
+
+  /**
+   * Whether a file is still the one that was read, and as it was before it was opened.
+   *
+   * @param uri its path below the root
+   * @throws IOException if it cannot be looked at
+   */
+  public boolean isStill(String uri, Stamp stamp) throws IOException {
+    try {
+      return Stamp.of(resolve(uri)).equals(stamp);
+    } catch (NoSuchFileException | NameProblem gone) {
+      return false;
+    }
+  }
+
+  /**
    * Reads a file from beginning to end and says what it holds; empty if there is no such file.
    *
    * @param uri its path below the root
@@ -101,16 +130,9 @@ public final class FileStore {
    * @throws IOException if it cannot be read
    */
   public Optional<Hashed> hash(String uri) throws IOException {
-    try (FileChannel channel = open(uri)) {
-      MessageDigest digest = Sha256.digest();
-      ByteBuffer buffer = ByteBuffer.allocate(BUFFER_BYTES);
-      long size = 0;
-      for (int read = channel.read(buffer); read >= 0; read = channel.read(buffer)) {
-        size += read;
-        digest.update(buffer.flip());
-        buffer.clear();
-      }
-      return Optional.of(new Hashed(Sha256.hexadecimal(digest.digest()), size));
+    try (Hashing hashing = hashing(uri)) {
+      hashing.read(Long.MAX_VALUE);
+      return Optional.of(hashing.finish());
     } catch (NoSuchFileException e) {
       return Optional.empty();
     }
@@ -216,20 +238,31 @@ public final class FileStore {
     return finalName;
   }
 
-  private Path resolve(String uri) {
+  /**
+   * Lets a path below a root pass whose parts are all names that this store could have given.
+   * Whether something is there, and what, is another matter.
+   *
+   * @throws NameProblem if it is not
+   */
+  public static void check(String uri) {
+    parts(uri);
+  }
+
+  private static List<String> parts(String uri) {
     List<String> parts = List.of(uri.split("/", -1));
     if (parts.size() > DEEPEST_URI) {
       throw new NameProblem("The path has more than %d parts.".formatted(DEEPEST_URI));
     }
+    int last = parts.size() - 1;
+    parts.subList(0, last).forEach(ArtifactNames::checkFolder);
+    ArtifactNames.checkStored(parts.get(last));
+    return parts;
+  }
+
+  private Path resolve(String uri) {
     Path path = root;
-    for (int i = 0; i < parts.size(); i++) {
-      boolean last = i == parts.size() - 1;
-      if (last) {
-        ArtifactNames.checkStored(parts.get(i));
-      } else {
-        ArtifactNames.checkFolder(parts.get(i));
-      }
-      path = path.resolve(parts.get(i));
+    for (String part : parts(uri)) {
+      path = path.resolve(part);
       if (Files.isSymbolicLink(path)) {
         throw new NameProblem("The path leads through a link, which may lead anywhere.");
       }

@@ -150,6 +150,18 @@ public final class Problem extends RuntimeException {
         Map.of("id", id));
   }
 
+  /** Something else is on record at this place. */
+  public static Problem contentExists(String place, String id) {
+    return of(
+        Reason.REASON_ALREADY_EXISTS,
+        "other content is on record at "
+            + place
+            + " already: "
+            + id
+            + "; what is on record is never replaced, so take another place",
+        Map.of("id", id));
+  }
+
   /** The state does not allow this. */
   public static Problem wrongState(
       String what, String id, Enum<?> state, Collection<? extends Enum<?>> allowed) {

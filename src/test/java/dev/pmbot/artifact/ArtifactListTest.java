@@ -167,4 +167,16 @@ final class ArtifactListTest {
           index, ArtifactMapper.class, mapper -> mapper.look(query, "art_1", "art_2", 25));
     }
   }
+
+  @Test
+  void oneIsFoundByItsKeyAndByItsPlace(@TempDir Path folder) throws SQLException {
+    try (QueryPlans plans = new QueryPlans(folder, ArtifactMapper.class)) {
+      plans.assertServedBy(
+          "sqlite_autoindex_artifacts_1", ArtifactMapper.class, mapper -> mapper.find("art_1"));
+      plans.assertServedBy(
+          "artifacts_run_uri",
+          ArtifactMapper.class,
+          mapper -> mapper.findByUri("run_1", "s3://bucket/key"));
+    }
+  }
 }

@@ -3,6 +3,7 @@ package dev.pmbot.artifact;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.common.util.concurrent.ListenableFuture;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 import dev.pmbot.kit.Await;
@@ -10,15 +11,20 @@ import dev.pmbot.v1.Artifact;
 import dev.pmbot.v1.ArtifactHeader;
 import dev.pmbot.v1.ArtifactKind;
 import dev.pmbot.v1.ArtifactServiceGrpc;
+import dev.pmbot.v1.ArtifactVerdict;
 import dev.pmbot.v1.CreateRunRequest;
 import dev.pmbot.v1.CreateWorkspaceRequest;
 import dev.pmbot.v1.DownloadArtifactRequest;
 import dev.pmbot.v1.DownloadArtifactResponse;
 import dev.pmbot.v1.GetServerInfoRequest;
+import dev.pmbot.v1.RegisterArtifactRequest;
+import dev.pmbot.v1.RegisterArtifactResponse;
 import dev.pmbot.v1.RunServiceGrpc;
 import dev.pmbot.v1.ServerServiceGrpc;
 import dev.pmbot.v1.UploadArtifactRequest;
 import dev.pmbot.v1.UploadArtifactResponse;
+import dev.pmbot.v1.VerifyArtifactRequest;
+import dev.pmbot.v1.VerifyArtifactResponse;
 import dev.pmbot.v1.WorkspaceServiceGrpc;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
@@ -33,6 +39,7 @@ import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -275,5 +282,46 @@ final class ArtifactMemoryTest {
     } catch (IOException failure) {
       throw new java.io.UncheckedIOException(failure);
     }
+  }
+
+  @Test
+  void manyLargeFilesAreRegisteredAndVerifiedAtOnceInLittleMemory() throws Exception {
+    Channel channel = connect();
+    String runId = run(channel);
+    Path files = folder.resolve("data").resolve("artifacts").resolve(runId);
+    Files.createDirectories(files);
+    ArtifactServiceGrpc.ArtifactServiceFutureStub artifacts =
+        ArtifactServiceGrpc.newFutureStub(channel);
+    List<ListenableFuture<RegisterArtifactResponse>> registering = new ArrayList<>();
+    // Nine times the memory all together, and nearly half of it each.
+    long each = 24L * MEBIBYTE;
+    for (int number = 0; number < 24; number++) {
+      try (RandomAccessFile sparse =
+          new RandomAccessFile(files.resolve("n" + number).toFile(), "rw")) {
+        sparse.setLength(each);
+        sparse.write(number);
+      }
+      registering.add(
+          artifacts.registerArtifact(
+              RegisterArtifactRequest.newBuilder()
+                  .setRunId(runId)
+                  .setKind(ArtifactKind.ARTIFACT_KIND_LOG)
+                  .setUri("artifacts/" + runId + "/n" + number)
+                  .build()));
+    }
+    List<ListenableFuture<VerifyArtifactResponse>> verifying = new ArrayList<>();
+    for (ListenableFuture<RegisterArtifactResponse> one : registering) {
+      Artifact artifact = Await.value("a registration", one).getArtifact();
+      assertEquals(each, artifact.getSizeBytes());
+      verifying.add(
+          artifacts.verifyArtifact(
+              VerifyArtifactRequest.newBuilder().setArtifactId(artifact.getArtifactId()).build()));
+    }
+    for (ListenableFuture<VerifyArtifactResponse> one : verifying) {
+      assertEquals(
+          ArtifactVerdict.ARTIFACT_VERDICT_MATCHES,
+          Await.value("a verification", one).getVerdict());
+    }
+    assertTrue(server.isAlive(), this::log);
   }
 }
