@@ -394,6 +394,38 @@ final class LeaseTest {
   }
 
   @Test
+  void aBlockedRunOutlivesItsWorkerAndTheServer() {
+    Scenario.Held held = scenario.running(workspace);
+    Interrupt open = scenario.raise(held, Scenario.question("q", "Which?")).get(0);
+    scenario.pause(held);
+    server.restart();
+    assertEquals(
+        RunStatus.RUN_STATUS_BLOCKED,
+        workerOf(server).renew(held.runId(), held.leaseToken()).getStatus());
+    server.time().advance(TERM);
+    Await.until("the lease is taken away", () -> read(held).getLeaseOwner().isEmpty());
+    server.restart();
+    assertEquals(RunStatus.RUN_STATUS_BLOCKED, read(held).getStatus());
+    assertEquals(List.of(), workerOf(server).claim(held.run().getGraphId()));
+    scenario.answer(open, "this");
+    ClaimedRun claimed = workerOf(server).claim(held.run().getGraphId()).get(0);
+    assertEquals(1, claimed.getRun().getAttempt());
+  }
+
+  @Test
+  void aBlockedRunGoesOnUnderItsLeaseAfterARestart() {
+    Scenario.Held held = scenario.running(workspace);
+    Interrupt open = scenario.raise(held, Scenario.question("q", "Which?")).get(0);
+    scenario.pause(held);
+    server.restart();
+    scenario.answer(open, "this");
+    assertEquals(RunStatus.RUN_STATUS_RUNNING, read(held).getStatus());
+    assertEquals(
+        RunStatus.RUN_STATUS_RUNNING,
+        workerOf(server).renew(held.runId(), held.leaseToken()).getStatus());
+  }
+
+  @Test
   void aBlockedRunGoesOnUnderItsLeaseWhenTheLastIsDecided() {
     Scenario.Held held = scenario.running(workspace);
     List<Interrupt> open =
