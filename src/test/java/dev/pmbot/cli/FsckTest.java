@@ -2,6 +2,7 @@ package dev.pmbot.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.pmbot.Main;
@@ -10,15 +11,22 @@ import dev.pmbot.kit.ChildJvm;
 import dev.pmbot.kit.Client;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
+import dev.pmbot.store.StoreException;
 import dev.pmbot.v1.Artifact;
 import dev.pmbot.v1.CreateWorkspaceRequest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code fsck} as a person or a script runs it. */
 final class FsckTest {
@@ -97,6 +105,38 @@ final class FsckTest {
     try (ChildJvm child = fsck("--nonsense")) {
       assertEquals(2, child.awaitExit());
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "DROP TABLE flyway_schema_history",
+        "ALTER TABLE flyway_schema_history RENAME COLUMN success TO outcome",
+        "DELETE FROM flyway_schema_history WHERE version = '2'",
+        "UPDATE flyway_schema_history SET version = 'first' WHERE version = '1'",
+        "UPDATE flyway_schema_history SET checksum = 1 WHERE version = '1'",
+        "UPDATE flyway_schema_history SET success = 0 WHERE version = '3'",
+      })
+  void aDamagedRecordOfMigrationsIsSaidInOneLine(String damage) throws SQLException {
+    Path database;
+    try (TestServer server = TestServer.in(folder)) {
+      database = server.database();
+    }
+    try (Connection connection = DriverManager.getConnection("jdbc:sqlite:" + database);
+        Statement statement = connection.createStatement()) {
+      statement.execute(damage);
+    }
+    try (ChildJvm child = fsck()) {
+      assertEquals(2, child.awaitExit());
+      assertEquals(List.of(), child.output());
+      assertEquals(1, child.errors().size(), child.errors().toString());
+      String line = child.errors().get(0);
+      assertTrue(line.startsWith("pmbot: the database's record of its migrations"), line);
+      assertTrue(line.endsWith("; put a backup back"), line);
+    }
+    StoreException refused =
+        assertThrows(StoreException.class, () -> TestServer.in(folder), "nor is it served");
+    assertEquals(1, String.valueOf(refused.getMessage()).lines().count(), refused.getMessage());
   }
 
   @Test
