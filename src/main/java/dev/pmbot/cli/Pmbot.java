@@ -26,6 +26,7 @@ public final class Pmbot {
       List.of(
           new Named("serve", Serve::new, ALL),
           new Named("config", ShowConfig::new, ALL),
+          new Named("doctor", Examine::new, ALL),
           new Named("fsck", Fsck::new, List.of(Setting.DATA)));
 
   /** The program's version. */
@@ -37,6 +38,10 @@ public final class Pmbot {
   }
 
   private Pmbot() {}
+
+  static List<String> commands() {
+    return COMMANDS.stream().map(Named::name).toList();
+  }
 
   /** Carries out a command line; its exit code: 0 well, 1 failed, 2 used wrongly. */
   public static int run(String... arguments) {

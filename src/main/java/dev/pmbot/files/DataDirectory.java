@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -79,6 +80,50 @@ public final class DataDirectory implements AutoCloseable {
             "%s is not a data directory of this server.".formatted(root));
       }
       return new DataDirectory(root, false, DirectoryLock.take(controlPlane.resolve("lock")));
+    } catch (IOException e) {
+      throw new DataDirectoryProblem(
+          "The data directory %s cannot be looked at: %s".formatted(directory, e), e);
+    }
+  }
+
+  /** What a directory is to a server. */
+  public enum Kind {
+    /** It is not there, or as good as empty: it may become a server's. */
+    NEW,
+    /** It is a server's, or was. */
+    OURS,
+    /** It holds something else. */
+    FOREIGN
+  }
+
+  /**
+   * What a directory is, without touching it.
+   *
+   * @throws DataDirectoryProblem if the system does not let us look
+   */
+  public static Kind kindOf(Path directory) {
+    try {
+      if (Disk.isRealFolder(directory.resolve(CONTROL_PLANE))) {
+        return Kind.OURS;
+      }
+      boolean mayBecome =
+          !Files.exists(directory) || (Files.isDirectory(directory) && isNew(directory));
+      return mayBecome ? Kind.NEW : Kind.FOREIGN;
+    } catch (IOException e) {
+      throw new DataDirectoryProblem(
+          "The data directory %s cannot be looked at: %s".formatted(directory, e), e);
+    }
+  }
+
+  /**
+   * Who works in a directory that is ours, without touching it; nothing if nobody does.
+   *
+   * @throws DataDirectoryProblem if the system does not let us look
+   */
+  public static Optional<String> holderOf(Path directory) {
+    try {
+      return DirectoryLock.holderOf(directory.toRealPath().resolve(CONTROL_PLANE).resolve("lock"))
+          .map(held -> String.valueOf(held.getMessage()));
     } catch (IOException e) {
       throw new DataDirectoryProblem(
           "The data directory %s cannot be looked at: %s".formatted(directory, e), e);

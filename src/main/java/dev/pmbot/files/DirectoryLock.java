@@ -66,6 +66,24 @@ final class DirectoryLock implements AutoCloseable {
     }
   }
 
+  /**
+   * Who has the lock, as what {@link #take} would say; nothing if nobody has. Leaves the file as it
+   * is.
+   */
+  static Optional<DataDirectoryProblem> holderOf(Path file) throws IOException {
+    if (HELD.contains(file)) {
+      return Optional.of(held(file, Optional.of(ProcessHandle.current().pid())));
+    }
+    if (!Disk.exists(file)) {
+      return Optional.empty();
+    }
+    try (FileChannel channel =
+            FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS);
+        FileLock shared = channel.tryLock(0, Long.MAX_VALUE, true)) {
+      return shared == null ? Optional.of(held(file, holder(file))) : Optional.empty();
+    }
+  }
+
   @Override
   public void close() throws IOException {
     // Once only: by the second time another may hold it.

@@ -5,10 +5,11 @@ import dev.pmbot.json.JsonText;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import tools.jackson.databind.JsonNode;
@@ -20,7 +21,10 @@ import tools.jackson.databind.JsonNode;
  */
 public final class Discovery {
   private static final Logger logger = LoggerFactory.getLogger(Discovery.class);
-  private static final String FILE = "server.json";
+
+  /** What the files are called. */
+  public static final String FILE = "server.json";
+
   private static final int MAXIMUM_BYTES = 64 * 1024;
 
   private final Path userFolder;
@@ -98,14 +102,27 @@ public final class Discovery {
     return (json + "\n").getBytes(StandardCharsets.UTF_8);
   }
 
-  private static boolean names(Path file, Announcement server) throws IOException {
+  /** What a file says of a server; nothing if it is not there, unreadable, or none of ours. */
+  public static Optional<Announcement> read(Path file) {
     try {
       String text = new String(PrivateFiles.read(file), StandardCharsets.UTF_8);
       JsonNode content = JsonText.parse(text, MAXIMUM_BYTES);
-      return content.path("pid").asLong(-1) == server.pid()
-          && content.path("data_directory").asString("").equals(server.dataDirectory().toString());
-    } catch (NoSuchFileException | JsonProblem e) {
-      return false;
+      return Optional.of(
+          new Announcement(
+              content.path("address").asString(""),
+              Path.of(content.path("data_directory").asString("")),
+              content.path("version").asString(""),
+              content.path("pid").asLong(-1)));
+    } catch (IOException | JsonProblem | InvalidPathException e) {
+      return Optional.empty();
     }
+  }
+
+  private static boolean names(Path file, Announcement server) {
+    return read(file)
+        .filter(
+            found ->
+                found.pid() == server.pid() && found.dataDirectory().equals(server.dataDirectory()))
+        .isPresent();
   }
 }

@@ -8,6 +8,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFileAttributeView;
 
 /**
  * Small files that only their owner may read (mode 0600): keys, tokens, where the server is. Each
@@ -65,6 +66,20 @@ public final class PrivateFiles {
       }
       return bytes;
     }
+  }
+
+  /**
+   * Whether nobody but its owner may do anything with a file; yes where the system knows no such
+   * rights.
+   *
+   * @throws IOException if it cannot be looked at
+   */
+  public static boolean isPrivate(Path file) throws IOException {
+    PosixFileAttributeView view =
+        Files.getFileAttributeView(file, PosixFileAttributeView.class, LinkOption.NOFOLLOW_LINKS);
+    return view == null
+        || view.readAttributes().permissions().stream()
+            .allMatch(permission -> permission.name().startsWith("OWNER_"));
   }
 
   private static Path writeAside(Path file, byte[] content) throws IOException {

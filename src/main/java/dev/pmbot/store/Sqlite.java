@@ -21,12 +21,27 @@ final class Sqlite {
   private final Path log;
   private final String url;
   private final Synchronous synchronous;
+  private final boolean untouched;
 
   Sqlite(Path file, Synchronous synchronous) {
+    this(file, "jdbc:sqlite:" + file.toAbsolutePath(), synchronous, false);
+  }
+
+  private Sqlite(Path file, String url, Synchronous synchronous, boolean untouched) {
     this.file = file;
     this.log = file.resolveSibling(file.getFileName() + "-wal");
-    this.url = "jdbc:sqlite:" + file.toAbsolutePath();
+    this.url = url;
     this.synchronous = synchronous;
+    this.untouched = untouched;
+  }
+
+  /**
+   * A file that nobody has open and that has no write-ahead log: it is read without a lock, and
+   * nothing is written, not even beside it.
+   */
+  static Sqlite untouched(Path file) {
+    String url = "jdbc:sqlite:file:" + file.toUri().getRawPath() + "?immutable=1";
+    return new Sqlite(file, url, Synchronous.NORMAL, true);
   }
 
   String url() {
@@ -62,6 +77,9 @@ final class Sqlite {
     // know them.
     properties.setProperty("jdbc.get_generated_keys", "false");
     Connection connection = DriverManager.getConnection(url, properties);
+    if (untouched) {
+      return connection;
+    }
     try {
       // Some of these are ignored without a word when they stand in the URL, so they are sent, and
       // read back.

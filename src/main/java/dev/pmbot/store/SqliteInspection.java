@@ -28,13 +28,54 @@ public final class SqliteInspection implements Store {
    *     another schema than this program's
    */
   public SqliteInspection(Path file, List<Class<?>> mappers, Time time) {
+    this(file, new Sqlite(file, Synchronous.NORMAL), mappers, time);
+  }
+
+  private SqliteInspection(Path file, Sqlite sqlite, List<Class<?>> mappers, Time time) {
     if (!Files.exists(file)) {
       throw new StoreException(
           StoreException.Kind.UNAVAILABLE, "there is no database " + file, null);
     }
-    sqlite = new Sqlite(file, Synchronous.NORMAL);
+    this.sqlite = sqlite;
     facts = Migrations.inspect(sqlite);
     readers = new Readers(sqlite, new Sessions(mappers), time, 1);
+  }
+
+  /**
+   * Opens a file that nobody has open and that has no write-ahead log, for anyone: nothing is held,
+   * and nothing is written.
+   *
+   * @throws StoreException as above
+   */
+  public static SqliteInspection untouched(Path file, Time time) {
+    return new SqliteInspection(file, Sqlite.untouched(file), List.of(), time);
+  }
+
+  /**
+   * Whether the next start would bring such a file's database up to date first.
+   *
+   * @throws StoreException when it is no database of ours, is newer, or cannot be opened
+   */
+  public static boolean isOlder(Path file) {
+    return Migrations.isOlder(Sqlite.untouched(file));
+  }
+
+  /**
+   * The version of the SQLite that this program brings, once it has taken everything that is asked
+   * of it on a database of its own.
+   *
+   * @param scratch a file that may be made and is not there; it stays
+   * @throws StoreException when its library cannot be loaded, or does not do as it is told
+   */
+  public static String tried(Path scratch) {
+    try (Connection connection = new Sqlite(scratch, Synchronous.NORMAL).writer();
+        Statement statement = connection.createStatement();
+        ResultSet version = statement.executeQuery("SELECT sqlite_version()")) {
+      return version.getString(1);
+    } catch (SQLException | LinkageError failure) {
+      throw new StoreException(
+          StoreException.Kind.UNAVAILABLE, "SQLite cannot be used: " + failure, failure);
+    }
   }
 
   /**
