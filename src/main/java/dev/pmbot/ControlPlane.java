@@ -84,6 +84,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -267,6 +268,14 @@ public final class ControlPlane implements AutoCloseable {
             ProcessHandle.current().pid());
     discovery = new Discovery(environment, Path.of(System.getProperty("user.home", ".")));
     discovery.announce(announcement);
+    log.info(
+        "pmbot {} serves {} from {}: schema {}, {} MiB, synchronous {}",
+        announcement.version(),
+        announcement.address(),
+        directory.root(),
+        store.schemaVersion(),
+        store.size().databaseBytes() >> 20,
+        config.synchronous().name().toLowerCase(Locale.ROOT));
   }
 
   private static Store opened(CompletableFuture<Store> opening) {

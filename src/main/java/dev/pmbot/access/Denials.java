@@ -47,6 +47,12 @@ public final class Denials implements AccessLog {
       }
     }
     if (first) {
+      logger.warn(
+          "refused ({}): {} by {} from {}; it is on the record, and so is by the minute how often it comes again",
+          reason,
+          method,
+          actor,
+          peer);
       record(kind, 1, "access.denied");
     }
   }

@@ -4,14 +4,18 @@ import dev.pmbot.audit.Audit;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Problem;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What workers do with the runs that they hold, from one attempt's start to its end, and what
  * becomes of those that they lose.
  */
 final class Attempts {
+  private static final Logger log = LoggerFactory.getLogger(Attempts.class);
   private static final long MICROS = 1_000_000;
   private static final int LONGEST_BACK_OFF_SECONDS = 60;
 
@@ -144,6 +148,20 @@ final class Attempts {
     if (token == null || !leases.isExpired(token)) {
       return;
     }
+    takeBack(tx, row);
+    RunRow now = runs.get(tx, runId);
+    tx.afterCommit(
+        () ->
+            log.warn(
+                "worker {} did not renew its lease of run {}, in attempt {} of {}; the run is {} now",
+                row.leaseOwner(),
+                runId,
+                row.attempt(),
+                row.maxAttempts(),
+                now.status().name().toLowerCase(Locale.ROOT)));
+  }
+
+  private void takeBack(Tx tx, RunRow row) {
     audit.append(
         tx,
         Runs.event(row, "run.lease_expired")

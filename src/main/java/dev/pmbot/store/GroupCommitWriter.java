@@ -44,6 +44,7 @@ final class GroupCommitWriter implements AutoCloseable {
   private final Executor replies;
   private final CrashPoints crashPoints;
   private final LogWriteBack writeBack;
+  private final SlowCommits slowCommits = new SlowCommits();
   private final BlockingQueue<Unit<?>> queue = new ArrayBlockingQueue<>(LONGEST_QUEUE);
   private final Thread thread = new Thread(this::run, "pmbot-writer");
   private final Object closing = new Object();
@@ -159,6 +160,7 @@ final class GroupCommitWriter implements AutoCloseable {
         }
       }
     }
+    long begin = time.monotonicNanos();
     try {
       crashPoints.reached("commit.before");
       current.execute("COMMIT");
@@ -178,6 +180,8 @@ final class GroupCommitWriter implements AutoCloseable {
           failure);
       return;
     }
+    long end = time.monotonicNanos();
+    slowCommits.took(end - begin, end);
     writeBack.committed(group.size());
     for (Unit<?> unit : group) {
       unit.runCommitted();

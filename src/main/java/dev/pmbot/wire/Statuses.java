@@ -66,7 +66,7 @@ public final class Statuses {
 
   static Problem defect(Throwable failure) {
     String incident = INCIDENTS.token().substring(0, 12);
-    log.error("incident {}", incident, failure);
+    log.error("a defect of the server, which the caller knows as incident {}", incident, failure);
     return Problem.internal(incident);
   }
 

@@ -336,13 +336,14 @@ final class ServeTest {
         assertFalse(
             Files.exists(folder.resolve("runtime").resolve("pmbot").resolve("server.json")));
         assertEquals(
-            List.of("stopping:", "stopped"),
+            List.of("serves", "stopping:", "stopped"),
             child.errors().stream()
                 .map(
                     line ->
-                        line.replaceFirst("^\\S+ INFO +ControlPlane (stopping:|stopped).*", "$1"))
+                        line.replaceFirst(
+                            "^\\S+ INFO +ControlPlane .*?(serves|stopping:|stopped).*", "$1"))
                 .toList(),
-            "whoever reads the log sees both, and nothing that went wrong");
+            "whoever reads the log sees all three, and nothing that went wrong");
       }
       client.managed().shutdownNow();
     }

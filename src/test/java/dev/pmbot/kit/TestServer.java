@@ -91,7 +91,11 @@ public final class TestServer implements AutoCloseable {
 
   /** A server that tells when it reaches a crash point. */
   public static TestServer in(Path home, CrashPoints crashPoints) {
-    TestTime time = new TestTime();
+    return in(home, new TestTime(), crashPoints);
+  }
+
+  /** A server that tells so, with clocks that its listener may turn. */
+  public static TestServer in(Path home, TestTime time, CrashPoints crashPoints) {
     return new TestServer(home, false, time, time, crashPoints);
   }
 
