@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.pmbot.cli.Pmbot;
 import dev.pmbot.files.DataDirectoryProblem;
 import dev.pmbot.kit.Await;
+import dev.pmbot.kit.Folders;
 import dev.pmbot.kit.Recording;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
@@ -95,6 +97,27 @@ final class LifeTest {
       // The same question: its hash is made with a key that was kept.
       assertEquals(before, scenario.raise(held, question).get(0));
       scenario.answer(before, "yes");
+    }
+  }
+
+  @Test
+  void aCopyOfAStoppedServersDirectoryServesElsewhere() {
+    String incarnation;
+    Scenario.Held held;
+    try (TestServer server = TestServer.in(folder.resolve("here"))) {
+      Scenario scenario = new Scenario(server);
+      held = scenario.running(scenario.workspace());
+      scenario.upload(held, "a.log", new byte[1_000]);
+      incarnation = info(server, Role.READER).getIncarnation();
+      server.stop();
+      Folders.copy(folder.resolve("here"), folder.resolve("there"));
+    }
+    assertEquals(0, Pmbot.run("fsck", "--data=" + folder.resolve("there").resolve("data")));
+    try (TestServer server = TestServer.in(folder.resolve("there"))) {
+      assertEquals(incarnation, info(server, Role.READER).getIncarnation());
+      Scenario scenario = new Scenario(server);
+      assertEquals(held.run(), scenario.read(held.run()));
+      assertEquals(1_000, scenario.upload(held, "b.log", new byte[1_000]).getSizeBytes());
     }
   }
 
