@@ -101,6 +101,10 @@ final class Budgets {
    * @param granted what they said yes to
    */
   void decided(Tx tx, RunRow row, List<Budget> granted) {
+    String token = row.leaseToken();
+    if (token != null) {
+      tx.afterCommit(() -> leases.forgive(token));
+    }
     Budget before = Budget.of(row.budgetJson());
     Budget after = before;
     for (Budget budget : granted) {

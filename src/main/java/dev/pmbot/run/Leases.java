@@ -78,6 +78,11 @@ final class Leases {
     refused.add(token);
   }
 
+  /** What the worker was told does not hold any more. */
+  void forgive(String token) {
+    refused.remove(token);
+  }
+
   /** Whether the worker was told that this lease is not renewed. */
   boolean wasRefused(String token) {
     return refused.contains(token);

@@ -761,6 +761,18 @@ final class BudgetTest {
   }
 
   @Test
+  void aWorkerThatDiesBehindTheAnswerLosesItsLeaseAndNotTheRun() {
+    Scenario.Held held = overdue();
+    refused(held);
+    Interrupt asked = ask(held, "{\"max_total_tokens\":200}");
+    scenario.resolve(asked, "{\"decisions\":[{\"action_id\":\"a1\",\"type\":\"reject\"}]}");
+    pass(TERM);
+    Run returned = awaitEnd(held);
+    assertEquals(RunStatus.RUN_STATUS_APPROVED, returned.getStatus());
+    assertEquals(2, returned.getAttempt());
+  }
+
+  @Test
   void aYesToLessThanWasUsedGivesATermAndNoMore() {
     Scenario.Held held = overdue();
     scenario.approve(ask(held, "{\"max_total_tokens\":101}"));
