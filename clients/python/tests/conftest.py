@@ -106,13 +106,13 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[Server]:
-    """A server that is stopped with SIGTERM at the end."""
+def running_server(folder: Path, *options: str) -> Iterator[Server]:
+    """A server that is stopped with SIGTERM at the end. `options` are Java's."""
     jar = os.environ.get("PMBOT_JAR")
     if not jar:
         pytest.fail("PMBOT_JAR is not set; this test needs the server's jar")
     server = Server(jar, folder)
-    server.start()
+    server.start(*options)
     try:
         yield server
     finally:

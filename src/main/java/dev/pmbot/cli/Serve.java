@@ -6,7 +6,6 @@ import dev.pmbot.config.ConfigProblem;
 import dev.pmbot.files.DataDirectoryProblem;
 import dev.pmbot.server.Probe;
 import dev.pmbot.store.StoreException;
-import dev.pmbot.store.SystemTime;
 import dev.pmbot.wire.Principal.Role;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -51,7 +50,8 @@ final class Serve implements Callable<Integer> {
     ControlPlane controlPlane;
     try {
       controlPlane =
-          new ControlPlane(config, new SystemTime(), System.getenv(), TestHalt.fromProperties());
+          new ControlPlane(
+              config, TestClock.fromProperties(), System.getenv(), TestHalt.fromProperties());
     } catch (DataDirectoryProblem | StoreException problem) {
       err.println("pmbot: " + problem.getMessage());
       return FAILED;
