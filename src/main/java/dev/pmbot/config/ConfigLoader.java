@@ -45,7 +45,9 @@ public final class ConfigLoader {
           "PMBOT_WORKER_TOKEN",
           "PMBOT_WORKER_TOKEN_FILE",
           "PMBOT_JAR",
-          "PMBOT_KILL_MATRIX");
+          "PMBOT_KILL_MATRIX",
+          "PMBOT_MODEL_SEED",
+          "PMBOT_MODEL_STEPS");
 
   private final Map<Setting, String> flags;
   private final Map<String, String> environment;
