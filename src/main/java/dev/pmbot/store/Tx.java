@@ -33,6 +33,7 @@ public final class Tx {
 
   /** What units that stand and fall together have in common. */
   static final class Shared {
+    private final Map<Class<?>, Object> mappers = new HashMap<>();
     private final Map<Class<?>, Object> attachments = new HashMap<>();
     private final List<Runnable> beforeEnd = new ArrayList<>();
 
@@ -43,7 +44,7 @@ public final class Tx {
 
   /** A mapper that works in this transaction. */
   public <M> M mapper(Class<M> type) {
-    return session.getMapper(type);
+    return type.cast(shared.mappers.computeIfAbsent(type, session::getMapper));
   }
 
   /** Who this is done for, as the audit log names them. */
