@@ -10,7 +10,9 @@ import dev.pmbot.wire.Kept;
 import dev.pmbot.wire.Problem;
 import dev.pmbot.wire.Violation;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
@@ -92,6 +94,7 @@ public final class Workspaces {
       throw new IllegalStateException(
           "workspace " + workspaceId + " changed within its transaction");
     }
+    tx.shared(Known.class, Known::new).byId.put(workspaceId, updated);
     audit.append(tx, event);
     return updated;
   }
@@ -105,11 +108,22 @@ public final class Workspaces {
 
   /** The workspace with an id. */
   public WorkspaceRow get(Tx tx, String workspaceId) {
-    WorkspaceRow row = tx.mapper(WorkspaceMapper.class).find(workspaceId);
+    WorkspaceRow row =
+        tx.shared(Known.class, Known::new)
+            .byId
+            .computeIfAbsent(workspaceId, tx.mapper(WorkspaceMapper.class)::find);
     if (row == null) {
       throw Problem.notFound("workspace", workspaceId);
     }
     return row;
+  }
+
+  /**
+   * What was read already: most of what is done together is done in one workspace, and only {@link
+   * #update} changes one.
+   */
+  private static final class Known {
+    final Map<String, WorkspaceRow> byId = new HashMap<>();
   }
 
   /** The budget of runs whose spec names none; a missing node when there is none. */
