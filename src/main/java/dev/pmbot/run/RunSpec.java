@@ -22,8 +22,13 @@ record RunSpec(int maxAttempts, int leaseSeconds, @Nullable Budget budget) {
   private static final String FIELD = "agent_run_spec_json";
   private static final Set<String> DURABILITIES = Set.of("sync", "async", "exit");
   private static final int MOST_ATTEMPTS = 1_000;
+  private static final int ATTEMPTS = 3;
+  private static final int LEASE_SECONDS = 60;
   private static final int SHORTEST_LEASE = 5;
   private static final int LONGEST_LEASE = 3_600;
+
+  /** What holds where a spec says nothing. */
+  private static final RunSpec UNSAID = new RunSpec(ATTEMPTS, LEASE_SECONDS, null);
 
   /**
    * Reads a spec that was checked when it came, or checks it.
@@ -31,6 +36,9 @@ record RunSpec(int maxAttempts, int leaseSeconds, @Nullable Budget budget) {
    * @throws Problem INVALID_FIELDS, naming every known key that is wrong
    */
   static RunSpec parse(String json) {
+    if (json.equals("{}")) {
+      return UNSAID;
+    }
     JsonNode spec = JsonText.parse(json, Fields.LARGEST_JSON);
     List<Violation> violations = new ArrayList<>();
     if (!spec.isObject()) {
@@ -57,7 +65,9 @@ record RunSpec(int maxAttempts, int leaseSeconds, @Nullable Budget budget) {
       throw Problem.invalidFields(violations);
     }
     return new RunSpec(
-        attempts.asInt(3), lease.asInt(60), budget.isMissingNode() ? null : Budget.of(budget));
+        attempts.asInt(ATTEMPTS),
+        lease.asInt(LEASE_SECONDS),
+        budget.isMissingNode() ? null : Budget.of(budget));
   }
 
   private static void object(JsonNode value, String path, List<Violation> violations) {

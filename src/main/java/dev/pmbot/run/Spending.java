@@ -1,7 +1,6 @@
 package dev.pmbot.run;
 
 import dev.pmbot.workspace.BudgetLimit;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -79,7 +78,7 @@ record Spending(
 
   /** The limits that were exceeded. */
   List<BudgetLimit> exceeded() {
-    return Arrays.stream(BudgetLimit.values())
+    return budget.limits().keySet().stream()
         .filter(
             limit -> {
               Long balance = balance(limit);
