@@ -45,6 +45,7 @@ final class GroupCommitWriter implements AutoCloseable {
   private final CrashPoints crashPoints;
   private final LogWriteBack writeBack;
   private final SlowCommits slowCommits = new SlowCommits();
+  private final WriteTrouble trouble;
   private final BlockingQueue<Unit<?>> queue = new ArrayBlockingQueue<>(LONGEST_QUEUE);
   private final Thread thread = new Thread(this::run, "pmbot-writer");
   private final Object closing = new Object();
@@ -59,6 +60,7 @@ final class GroupCommitWriter implements AutoCloseable {
     this.replies = replies;
     this.crashPoints = crashPoints;
     this.writeBack = new LogWriteBack(sqlite);
+    this.trouble = new WriteTrouble(time);
   }
 
   void start() {
@@ -126,36 +128,20 @@ final class GroupCommitWriter implements AutoCloseable {
       current = session();
       current.execute("BEGIN IMMEDIATE");
     } catch (SQLException | RuntimeException failure) {
-      discardSession();
-      log.warn("no transaction could be begun", failure);
-      failAll(
-          group,
-          StoreException.Kind.UNAVAILABLE,
-          "the database did not answer; nothing was stored",
-          failure);
+      failAll(group, "BEGIN", StoreException.Kind.UNAVAILABLE, failure);
       return;
     }
     if (!tryTogether(current, group)) {
       try {
         current = begunAgain(current);
       } catch (SQLException | RuntimeException failure) {
-        discardSession();
-        log.warn("no transaction could be begun", failure);
-        failAll(
-            group,
-            StoreException.Kind.UNAVAILABLE,
-            "the database did not answer; nothing was stored",
-            failure);
+        failAll(group, "BEGIN", StoreException.Kind.UNAVAILABLE, failure);
         return;
       }
       for (Unit<?> unit : group) {
-        if (!unit.isAbandoned() && !carryOut(current, unit)) {
-          discardSession();
-          failAll(
-              group,
-              StoreException.Kind.OUTCOME_UNKNOWN,
-              "the transaction broke; ask again with the same request_id",
-              unit.outcome);
+        Throwable broken = unit.isAbandoned() ? null : carryOut(current, unit);
+        if (broken != null) {
+          failAll(group, "the transaction", StoreException.Kind.OUTCOME_UNKNOWN, broken);
           return;
         }
       }
@@ -165,23 +151,12 @@ final class GroupCommitWriter implements AutoCloseable {
       crashPoints.reached("commit.before");
       current.execute("COMMIT");
     } catch (SQLException | RuntimeException failure) {
-      log.warn("a commit failed", failure);
-      discardSession();
-      Throwable explained = Sqlite.explain(failure);
-      boolean full =
-          explained instanceof StoreException known
-              && known.kind() == StoreException.Kind.DISK_FULL;
-      failAll(
-          group,
-          full ? StoreException.Kind.DISK_FULL : StoreException.Kind.OUTCOME_UNKNOWN,
-          full
-              ? "the disk or the database is full; nothing was stored"
-              : "the commit failed; ask again with the same request_id",
-          failure);
+      failAll(group, "COMMIT", StoreException.Kind.OUTCOME_UNKNOWN, failure);
       return;
     }
     long end = time.monotonicNanos();
     slowCommits.took(end - begin, end);
+    trouble.over();
     writeBack.committed(group.size());
     for (Unit<?> unit : group) {
       unit.runCommitted();
@@ -226,35 +201,55 @@ final class GroupCommitWriter implements AutoCloseable {
     return next;
   }
 
-  /** Whether the transaction still stands. The unit's own success or failure is kept in it. */
-  private boolean carryOut(Session current, Unit<?> unit) {
+  /**
+   * What broke the transaction; none when it still stands. The unit's own success or failure is
+   * kept in it.
+   */
+  private @Nullable Throwable carryOut(Session current, Unit<?> unit) {
     try {
       current.execute("SAVEPOINT unit");
       unit.run(new Tx(current.mappers, unit.actor, time.nowMicros()));
       current.execute("RELEASE unit");
-      return true;
+      return null;
     } catch (Throwable failure) {
       unit.undo();
       unit.outcome = Sqlite.explain(failure);
       try {
         current.execute("ROLLBACK TO unit");
         current.execute("RELEASE unit");
-        return true;
+        return null;
       } catch (SQLException gone) {
-        log.warn("a unit of work took its transaction with it", failure);
-        return false;
+        return failure;
       }
     }
   }
 
+  /** Nobody of the group is told that it succeeded, and the connection is not trusted again. */
   private void failAll(
-      List<Unit<?>> group, StoreException.Kind kind, String message, @Nullable Throwable cause) {
+      List<Unit<?>> group, String where, StoreException.Kind otherwise, Throwable failure) {
+    discardSession();
+    // A full disk takes back all that was not committed, so nobody need wonder what came of it.
+    StoreException.Kind kind =
+        Sqlite.explain(failure) instanceof StoreException known
+                && known.kind() == StoreException.Kind.DISK_FULL
+            ? StoreException.Kind.DISK_FULL
+            : otherwise;
+    trouble.met(kind, where, failure);
+    StoreException told = new StoreException(kind, message(kind, where), failure);
     for (Unit<?> unit : group) {
-      // A unit that met a full disk was told so; every other one only knows that the group broke.
-      boolean told = unit.outcome instanceof StoreException;
-      unit.outcome = told ? unit.outcome : new StoreException(kind, message, cause);
+      if (!(unit.outcome instanceof StoreException)) {
+        unit.outcome = told;
+      }
       unit.answer(replies);
     }
+  }
+
+  private static String message(StoreException.Kind kind, String where) {
+    return switch (kind) {
+      case DISK_FULL -> Sqlite.FULL;
+      case OUTCOME_UNKNOWN -> where + " failed; ask again with the same request_id";
+      case UNAVAILABLE, QUEUE_FULL, ABANDONED, CLOSED -> Sqlite.NO_ANSWER;
+    };
   }
 
   private Session session() throws SQLException {

@@ -15,6 +15,8 @@ import org.sqlite.SQLiteException;
 /** What is SQLite's own: its connections and its errors. */
 final class Sqlite {
   static final int BUSY_TIMEOUT_MILLIS = 5_000;
+  static final String FULL = "the disk or the database is full; nothing was stored";
+  static final String NO_ANSWER = "the database did not answer; nothing was stored";
   private static final long LARGEST_LOG_KEPT = 64L << 20;
 
   /**
@@ -167,9 +169,7 @@ final class Sqlite {
     int primary = database.getResultCode().code & 0xff;
     if (primary == SQLiteErrorCode.SQLITE_FULL.code) {
       return new StoreException(
-          StoreException.Kind.DISK_FULL,
-          "the disk or the database is full; nothing was stored",
-          failure);
+          StoreException.Kind.DISK_FULL, FULL, failure);
     }
     if (primary == SQLiteErrorCode.SQLITE_IOERR.code
         || primary == SQLiteErrorCode.SQLITE_BUSY.code
@@ -179,9 +179,7 @@ final class Sqlite {
         || primary == SQLiteErrorCode.SQLITE_NOMEM.code
         || primary == SQLiteErrorCode.SQLITE_INTERRUPT.code) {
       return new StoreException(
-          StoreException.Kind.UNAVAILABLE,
-          "the database did not answer; nothing was stored",
-          failure);
+          StoreException.Kind.UNAVAILABLE, NO_ANSWER, failure);
     }
     return failure;
   }
