@@ -38,6 +38,9 @@ final class GroupCommitWriter implements AutoCloseable {
   /** The last thing in the queue once it is closed. */
   private static final Unit<?> END = new Unit<>("system", Store.NEVER, tx -> Boolean.TRUE);
 
+  /** Makes the writer look up when nobody writes. */
+  private static final Unit<?> NUDGE = new Unit<>("system", Store.NEVER, tx -> Boolean.TRUE);
+
   private final Sqlite sqlite;
   private final Sessions sessions;
   private final Time time;
@@ -59,7 +62,8 @@ final class GroupCommitWriter implements AutoCloseable {
     this.time = time;
     this.replies = replies;
     this.crashPoints = crashPoints;
-    this.writeBack = new LogWriteBack(sqlite);
+    // Where the queue is full there is no need to: the writer looks up after each group.
+    this.writeBack = new LogWriteBack(sqlite, () -> queue.offer(NUDGE));
     this.trouble = new WriteTrouble(time);
   }
 
@@ -109,6 +113,7 @@ final class GroupCommitWriter implements AutoCloseable {
       group.add(Uninterruptibles.takeUninterruptibly(queue));
       queue.drainTo(group, LARGEST_GROUP - 1);
       ended = group.remove(END);
+      group.removeIf(unit -> unit == NUDGE);
       if (!group.isEmpty()) {
         carryOut(group);
         group.clear();
@@ -271,10 +276,9 @@ final class GroupCommitWriter implements AutoCloseable {
   /** Waits for readers, but not long: one that stays is somebody else's to end. */
   private void beginLogAnew() {
     try {
-      writeBack.begunAnew(session().beginLogAnew());
+      writeBack.begunAnew(session().beginLogAnew(writeBack.isLarge()));
     } catch (SQLException | RuntimeException failure) {
-      log.warn("the write-ahead log could not begin anew", failure);
-      writeBack.begunAnew(new LogWriteBack.Pass(true, 0, 0));
+      writeBack.notBegunAnew(failure);
       discardSession();
     }
   }
@@ -306,10 +310,17 @@ final class GroupCommitWriter implements AutoCloseable {
       prepared(sql).execute();
     }
 
-    LogWriteBack.Pass beginLogAnew() throws SQLException {
+    /**
+     * Of a file that has become large, nothing is kept: it may be long until it is needed again.
+     */
+    LogWriteBack.Pass beginLogAnew(boolean fromNothing) throws SQLException {
       Sqlite.setBusyTimeout(connection, BRIEFLY_MILLIS);
       try {
-        return LogWriteBack.pass(prepared("PRAGMA wal_checkpoint(RESTART)"));
+        return LogWriteBack.pass(
+            prepared(
+                fromNothing
+                    ? "PRAGMA wal_checkpoint(TRUNCATE)"
+                    : "PRAGMA wal_checkpoint(RESTART)"));
       } finally {
         Sqlite.setBusyTimeout(connection, Sqlite.BUSY_TIMEOUT_MILLIS);
       }

@@ -14,8 +14,9 @@ import org.slf4j.LoggerFactory;
  * while it goes on, there is always something behind what has been written back. It is asked when
  * next to nothing is left to do, so it stops for a moment only.
  *
- * <p>A reader that stays open keeps the log from beginning anew. That is tried again later, and
- * said when the log has become large.
+ * <p>A reader that stays open keeps the log from beginning anew. That is said when the log has
+ * become large, and tried again every few seconds, whether anything is written meanwhile or not: a
+ * log that has become large goes when the reader goes.
  */
 final class LogWriteBack implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(LogWriteBack.class);
@@ -36,17 +37,23 @@ final class LogWriteBack implements AutoCloseable {
   record Pass(boolean hindered, int pages, int done) {}
 
   private final Sqlite sqlite;
+  private final Runnable nudge;
   private final Thread thread = new Thread(this::run, "pmbot-write-back");
   private final Object lock = new Object();
   private int units;
   private long bytes;
   private boolean passing;
   private boolean closed;
+  private boolean unfinished;
   private boolean warned;
+  private boolean failing;
+  private boolean anewFailing;
   private volatile boolean anew;
 
-  LogWriteBack(Sqlite sqlite) {
+  /** With what makes the writer look up when nobody writes. */
+  LogWriteBack(Sqlite sqlite, Runnable nudge) {
     this.sqlite = sqlite;
+    this.nudge = nudge;
   }
 
   void start() {
@@ -68,7 +75,7 @@ final class LogWriteBack implements AutoCloseable {
   void keepUp() {
     synchronized (lock) {
       try {
-        while (passing && !closed && sqlite.logBytes() > LARGE_BYTES) {
+        while (passing && !closed && isLarge()) {
           lock.wait(LOOK_MILLIS);
         }
       } catch (InterruptedException interrupted) {
@@ -82,13 +89,20 @@ final class LogWriteBack implements AutoCloseable {
     return anew;
   }
 
+  /** Whether the log's file is larger than is ever needed when nobody is in the way. */
+  boolean isLarge() {
+    return sqlite.logBytes() > LARGE_BYTES;
+  }
+
   /** How that went. */
   void begunAnew(Pass pass) {
     synchronized (lock) {
       anew = false;
+      unfinished = pass.hindered;
       lock.notifyAll();
     }
     if (!pass.hindered) {
+      anewFailing = false;
       if (warned) {
         warned = false;
         log.info("the write-ahead log has begun anew");
@@ -98,6 +112,15 @@ final class LogWriteBack implements AutoCloseable {
       log.warn(
           "a reader that stays open keeps the write-ahead log from beginning anew: {} MiB by now",
           pass.pages >> 8);
+    }
+  }
+
+  /** It failed: a full disk, most likely. */
+  void notBegunAnew(Exception failure) {
+    begunAnew(new Pass(true, 0, 0));
+    if (!anewFailing) {
+      anewFailing = true;
+      log.warn("the write-ahead log could not begin anew; it is tried again", failure);
     }
   }
 
@@ -121,11 +144,20 @@ final class LogWriteBack implements AutoCloseable {
       try {
         statement = statement == null ? new PassStatement(sqlite.writer()) : statement;
         writeBack(statement);
+        failing = false;
       } catch (SQLException | RuntimeException failure) {
         // Nothing is lost: the log keeps it, and the next time does it.
-        log.warn("the write-ahead log could not be written back: {}", failure.getMessage());
+        if (!failing) {
+          failing = true;
+          log.warn(
+              "the write-ahead log could not be written back; it is tried again: {}",
+              failure.getMessage());
+        }
         Sqlite.closeQuietly(statement);
         statement = null;
+        synchronized (lock) {
+          unfinished = true;
+        }
       }
     }
     Sqlite.closeQuietly(statement);
@@ -138,7 +170,7 @@ final class LogWriteBack implements AutoCloseable {
         passing = false;
         lock.notifyAll();
         // While the writer begins the log anew, nobody else may write back.
-        while ((units == 0 || anew) && !closed) {
+        while (((units == 0 && !unfinished) || anew) && !closed) {
           lock.wait();
         }
         long begin = System.nanoTime();
@@ -167,9 +199,14 @@ final class LogWriteBack implements AutoCloseable {
         before = pass.done;
         pass = statement.pass();
       }
-      synchronized (lock) {
-        anew = true;
-      }
+    }
+    boolean large = pass.pages >= ANEW_FROM_PAGES;
+    synchronized (lock) {
+      unfinished = pass.hindered || pass.done < pass.pages;
+      anew = large;
+    }
+    if (large) {
+      nudge.run();
     }
     bytes = sqlite.logBytes();
   }

@@ -168,8 +168,7 @@ final class Sqlite {
     // Extended codes keep the primary code in their low byte.
     int primary = database.getResultCode().code & 0xff;
     if (primary == SQLiteErrorCode.SQLITE_FULL.code) {
-      return new StoreException(
-          StoreException.Kind.DISK_FULL, FULL, failure);
+      return new StoreException(StoreException.Kind.DISK_FULL, FULL, failure);
     }
     if (primary == SQLiteErrorCode.SQLITE_IOERR.code
         || primary == SQLiteErrorCode.SQLITE_BUSY.code
@@ -178,8 +177,7 @@ final class Sqlite {
         || primary == SQLiteErrorCode.SQLITE_CANTOPEN.code
         || primary == SQLiteErrorCode.SQLITE_NOMEM.code
         || primary == SQLiteErrorCode.SQLITE_INTERRUPT.code) {
-      return new StoreException(
-          StoreException.Kind.UNAVAILABLE, NO_ANSWER, failure);
+      return new StoreException(StoreException.Kind.UNAVAILABLE, NO_ANSWER, failure);
     }
     return failure;
   }

@@ -47,7 +47,7 @@ final class WriteTrouble {
   /** A group was stored. */
   void over() {
     if (!told.isEmpty()) {
-      log.info("it is stored again what is written; {} groups were not", groups);
+      log.info("what is written is stored again; {} groups of writes were refused", groups);
       told.clear();
     }
     groups = 0;
