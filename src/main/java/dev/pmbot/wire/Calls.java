@@ -30,6 +30,7 @@ public final class Calls {
 
   private final Store store;
   private final LargeReplies largeReplies;
+  private final InFlight inFlight = InFlight.ofThisProcess();
 
   /** Over a database, with what is known of large replies. */
   public Calls(Store store, LargeReplies largeReplies) {
@@ -57,17 +58,25 @@ public final class Calls {
     Context context = Context.current();
     answer(
         observer,
-        store
-            .read(ahead)
-            .thenCompose(
-                found -> {
-                  Context before = context.attach();
-                  try {
-                    return carryOut(request, new byte[0], tx -> work.apply(tx, found));
-                  } finally {
-                    context.detach(before);
-                  }
-                }));
+        inFlight.counted(
+            request,
+            () ->
+                store
+                    .read(ahead)
+                    .thenCompose(
+                        found -> {
+                          Context before = context.attach();
+                          try {
+                            return write(
+                                request,
+                                new byte[0],
+                                tx -> work.apply(tx, found),
+                                reply -> true,
+                                (tx, first) -> first);
+                          } finally {
+                            context.detach(before);
+                          }
+                        })));
   }
 
   /**
@@ -88,6 +97,15 @@ public final class Calls {
    * @param again what the same request id is answered with, given the first reply
    */
   public <R extends Message> CompletableFuture<R> carryOut(
+      Message request,
+      byte[] content,
+      Work<R> work,
+      Predicate<R> worthRemembering,
+      BiFunction<Tx, R, R> again) {
+    return inFlight.counted(request, () -> write(request, content, work, worthRemembering, again));
+  }
+
+  private <R extends Message> CompletableFuture<R> write(
       Message request,
       byte[] content,
       Work<R> work,

@@ -30,11 +30,15 @@ import dev.pmbot.v1.RunServiceGrpc;
 import dev.pmbot.v1.RunStatus;
 import dev.pmbot.v1.Workspace;
 import dev.pmbot.wire.Principal.Role;
+import io.grpc.StatusRuntimeException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -315,6 +319,47 @@ final class CallsTest {
     CreateRunResponse second = create(request);
     assertNotEquals(first.getRun().getRunId(), second.getRun().getRunId());
     assertSameBytes(second, create(request));
+  }
+
+  @Test
+  void requestsThatWaitAreBoundedByTheirSizeToo() {
+    RunServiceGrpc.RunServiceFutureStub runs =
+        RunServiceGrpc.newFutureStub(server.as(Role.OPERATOR).channel());
+    gate.close();
+    ListenableFuture<CreateRunResponse> holds = runs.createRun(scenario.newRun(workspace).build());
+    gate.awaitHeld();
+    CreateRunRequest large =
+        scenario
+            .newRun(workspace)
+            .setAgentRunSpecJson("{\"input\":\"" + "x".repeat(1_000_000) + "\"}")
+            .build();
+    // More than there is room for, and far fewer than the queue is long.
+    int most = (64 << 20) / large.getSerializedSize();
+    List<ListenableFuture<CreateRunResponse>> sent = new ArrayList<>();
+    for (int count = 0; count < most + 10; count++) {
+      sent.add(runs.createRun(large));
+    }
+    Await.until(
+        "those that there is no room for are refused",
+        () -> sent.stream().filter(ListenableFuture::isDone).count() >= 10);
+    gate.open();
+    Await.value("the call that held the gate", holds);
+    int refused = 0;
+    for (ListenableFuture<CreateRunResponse> one : sent) {
+      try {
+        one.get(Await.PATIENCE.toSeconds(), TimeUnit.SECONDS);
+      } catch (ExecutionException failure) {
+        Failures.Refusal refusal = Failures.read((StatusRuntimeException) failure.getCause());
+        assertEquals("QUEUE_FULL", refusal.reason(), refusal.toString());
+        assertTrue(refusal.retryAfter().isPresent());
+        refused++;
+      } catch (InterruptedException | TimeoutException hangs) {
+        throw new AssertionError("a call hangs", hangs);
+      }
+    }
+    assertTrue(refused >= 10, refused + " were refused");
+    assertEquals(1 + sent.size() - refused, events("run.created"));
+    create(large);
   }
 
   @Test
