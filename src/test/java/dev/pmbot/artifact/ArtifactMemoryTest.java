@@ -22,7 +22,6 @@ import dev.pmbot.v1.RegisterArtifactResponse;
 import dev.pmbot.v1.RunServiceGrpc;
 import dev.pmbot.v1.ServerServiceGrpc;
 import dev.pmbot.v1.UploadArtifactRequest;
-import dev.pmbot.v1.UploadArtifactResponse;
 import dev.pmbot.v1.VerifyArtifactRequest;
 import dev.pmbot.v1.VerifyArtifactResponse;
 import dev.pmbot.v1.WorkspaceServiceGrpc;
@@ -35,8 +34,6 @@ import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
-import io.grpc.stub.ClientCallStreamObserver;
-import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -175,45 +172,9 @@ final class ArtifactMemoryTest {
 
   /** Uploads as fast as the server takes it. */
   private static Artifact uploadLarge(Channel channel, String runId) {
-    CompletableFuture<Artifact> stored = new CompletableFuture<>();
-    ArtifactServiceGrpc.newStub(channel)
-        .uploadArtifact(
-            new ClientResponseObserver<UploadArtifactRequest, UploadArtifactResponse>() {
-              private int next = -1;
-
-              @Override
-              public void beforeStart(ClientCallStreamObserver<UploadArtifactRequest> upload) {
-                upload.setOnReadyHandler(
-                    () -> {
-                      while (next < LARGE && upload.isReady()) {
-                        upload.onNext(
-                            next < 0
-                                ? Uploads.header(header(runId, "large"))
-                                : UploadArtifactRequest.newBuilder().setChunk(chunk(next)).build());
-                        next++;
-                        if (next == LARGE) {
-                          upload.onCompleted();
-                        }
-                      }
-                    });
-              }
-
-              @Override
-              public void onNext(UploadArtifactResponse response) {
-                stored.complete(response.getArtifact());
-              }
-
-              @Override
-              public void onError(Throwable failure) {
-                stored.completeExceptionally(failure);
-              }
-
-              @Override
-              public void onCompleted() {
-                stored.completeExceptionally(new AssertionError("no answer came"));
-              }
-            });
-    return Await.value("the upload", stored);
+    return Await.value(
+        "the upload",
+        Uploads.flowing(channel, header(runId, "large"), LARGE, ArtifactMemoryTest::chunk));
   }
 
   @Test

@@ -9,6 +9,8 @@ import dev.pmbot.v1.ArtifactServiceGrpc;
 import dev.pmbot.v1.UploadArtifactRequest;
 import dev.pmbot.v1.UploadArtifactResponse;
 import io.grpc.Channel;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.StreamObserver;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -17,6 +19,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.function.IntFunction;
 
 /** Uploads as a client makes them, message by message. */
 public final class Uploads {
@@ -79,6 +82,52 @@ public final class Uploads {
         throw refused.getCause();
       }
     }
+  }
+
+  /** Uploads content that is made while it is sent, as fast as the server takes it. */
+  public static CompletableFuture<Artifact> flowing(
+      Channel channel, ArtifactHeader header, int chunks, IntFunction<ByteString> chunk) {
+    CompletableFuture<Artifact> stored = new CompletableFuture<>();
+    ArtifactServiceGrpc.newStub(channel)
+        .uploadArtifact(
+            new ClientResponseObserver<UploadArtifactRequest, UploadArtifactResponse>() {
+              private int next = -1;
+
+              @Override
+              public void beforeStart(ClientCallStreamObserver<UploadArtifactRequest> upload) {
+                upload.setOnReadyHandler(
+                    () -> {
+                      while (next < chunks && upload.isReady()) {
+                        upload.onNext(
+                            next < 0
+                                ? header(header)
+                                : UploadArtifactRequest.newBuilder()
+                                    .setChunk(chunk.apply(next))
+                                    .build());
+                        next++;
+                        if (next == chunks) {
+                          upload.onCompleted();
+                        }
+                      }
+                    });
+              }
+
+              @Override
+              public void onNext(UploadArtifactResponse response) {
+                stored.complete(response.getArtifact());
+              }
+
+              @Override
+              public void onError(Throwable failure) {
+                stored.completeExceptionally(failure);
+              }
+
+              @Override
+              public void onCompleted() {
+                stored.completeExceptionally(new AssertionError("no answer came"));
+              }
+            });
+    return stored;
   }
 
   /** Begins an upload. */

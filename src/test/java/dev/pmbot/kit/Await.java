@@ -11,8 +11,12 @@ import java.util.function.BooleanSupplier;
 
 /** Waits for what must come, and fails with a message when it does not come in time. */
 public final class Await {
-  /** Far longer than anything takes on a machine that is busy; only a failing test waits it out. */
-  public static final Duration PATIENCE = Duration.ofSeconds(30);
+  /**
+   * Far longer than anything takes on a machine that is busy; only a failing test waits it out.
+   * {@code -Dpmbot.test.patience} has it longer still, in seconds.
+   */
+  public static final Duration PATIENCE =
+      Duration.ofSeconds(Long.getLong("pmbot.test.patience", 30));
 
   private static final long LOOK_AGAIN_MILLIS = 5;
 

@@ -32,7 +32,17 @@ public final class ChildJvm implements AutoCloseable {
   /** Starts a class's main method, with options for Java itself. */
   public static ChildJvm start(
       List<String> options, Class<?> main, Map<String, String> environment, String... arguments) {
-    List<String> command = new ArrayList<>();
+    return start(List.of(), options, main, environment, arguments);
+  }
+
+  /** Starts a class's main method through another program, which gives way to it. */
+  public static ChildJvm start(
+      List<String> through,
+      List<String> options,
+      Class<?> main,
+      Map<String, String> environment,
+      String... arguments) {
+    List<String> command = new ArrayList<>(through);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     // It lives for moments: the second compiler would only cost.
     command.add("-XX:TieredStopAtLevel=1");

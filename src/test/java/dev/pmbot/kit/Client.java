@@ -57,7 +57,8 @@ public record Client(
         Grpc.newChannelBuilder(address, InsecureChannelCredentials.create()).build();
     return over(
         managed,
-        ClientInterceptors.intercept(managed, MetadataUtils.newAttachHeadersInterceptor(headers)));
+        ClientInterceptors.intercept(
+            managed, MetadataUtils.newAttachHeadersInterceptor(headers), new Deadlines()));
   }
 
   static Client over(ManagedChannel managed, Channel channel) {

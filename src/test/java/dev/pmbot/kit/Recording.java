@@ -103,6 +103,13 @@ public final class Recording<R> implements AutoCloseable {
     }
   }
 
+  /** Whether it is over. */
+  public boolean hasEnded() {
+    synchronized (messages) {
+      return status != null;
+    }
+  }
+
   /** Waits until what has come satisfies a condition; what had come then. */
   public List<R> await(String what, Predicate<List<R>> enough) {
     long deadline = System.nanoTime() + Await.PATIENCE.toNanos();

@@ -7,16 +7,12 @@ import dev.pmbot.files.CrashPoints;
 import dev.pmbot.store.Synchronous;
 import dev.pmbot.store.Time;
 import dev.pmbot.wire.Principal.Role;
-import io.grpc.CallOptions;
 import io.grpc.Channel;
-import io.grpc.ClientCall;
-import io.grpc.ClientInterceptor;
 import io.grpc.ClientInterceptors;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
-import io.grpc.MethodDescriptor;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -29,7 +25,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
@@ -46,7 +41,6 @@ public final class TestServer implements AutoCloseable {
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
   private static final Metadata.Key<String> WORKER_ID =
       Metadata.Key.of("pmbot-worker-id", Metadata.ASCII_STRING_MARSHALLER);
-  private static final long PATIENCE_SECONDS = Await.PATIENCE.toSeconds();
 
   private final Path home;
   private final boolean homeIsOurs;
@@ -221,19 +215,6 @@ public final class TestServer implements AutoCloseable {
             .build();
     connections.add(connection);
     return connection;
-  }
-
-  /** A call without a deadline would let a test hang where it should fail. */
-  private static final class Deadlines implements ClientInterceptor {
-    @Override
-    public <Q, R> ClientCall<Q, R> interceptCall(
-        MethodDescriptor<Q, R> method, CallOptions options, Channel next) {
-      return next.newCall(
-          method,
-          options.getDeadline() == null && method.getType().serverSendsOneMessage()
-              ? options.withDeadlineAfter(PATIENCE_SECONDS, TimeUnit.SECONDS)
-              : options);
-    }
   }
 
   /** Stops the server, then starts one in the same data directory. Clients made before are done. */
