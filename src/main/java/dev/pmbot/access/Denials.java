@@ -26,6 +26,7 @@ public final class Denials implements AccessLog {
   private final Store store;
   private final Audit audit;
   private final Map<Kind, Integer> further = new HashMap<>();
+  private boolean failing;
 
   /** With the log, and a timer for the minutes. */
   public Denials(Store store, Audit audit, ScheduledExecutorService timer) {
@@ -72,6 +73,23 @@ public final class Denials implements AccessLog {
         });
   }
 
+  private void recorded() {
+    synchronized (further) {
+      failing = false;
+    }
+  }
+
+  /** Whether it is the first since they could be recorded. */
+  private boolean putBack(Kind kind, int count) {
+    synchronized (further) {
+      Kind known = further.containsKey(kind) || further.size() < MOST_KINDS ? kind : OTHERS;
+      further.merge(known, count, Integer::sum);
+      boolean first = !failing;
+      failing = true;
+      return first;
+    }
+  }
+
   private void record(Kind kind, int count, String type) {
     Event event =
         Event.of(Audit.SYSTEM, type)
@@ -86,11 +104,15 @@ public final class Denials implements AccessLog {
             Store.NEVER,
             tx -> {
               audit.append(tx, event);
+              tx.afterCommit(this::recorded);
               return true;
             })
         .exceptionally(
             failure -> {
-              logger.warn("a denial could not be put on the record: {}", kind, failure);
+              // Not lost: counted again, for the next minute's end.
+              if (putBack(kind, count)) {
+                logger.warn("a denial could not be put on the record; it is tried again", failure);
+              }
               return false;
             });
   }

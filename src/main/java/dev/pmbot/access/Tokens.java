@@ -31,6 +31,7 @@ public final class Tokens {
   private final Time time;
   private volatile Map<Role, byte[]> hashes;
   private volatile long lookedAt;
+  private volatile boolean failing;
 
   /**
    * Makes the tokens that are missing, and reads them.
@@ -104,8 +105,12 @@ public final class Tokens {
     lookedAt = now;
     try {
       hashes = read();
+      failing = false;
     } catch (IOException failure) {
-      log.warn("the tokens cannot be read again; those read before still count", failure);
+      if (!failing) {
+        failing = true;
+        log.warn("the tokens cannot be read again; those read before still count", failure);
+      }
     }
   }
 }
