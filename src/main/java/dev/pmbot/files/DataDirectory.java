@@ -23,6 +23,9 @@ public final class DataDirectory implements AutoCloseable {
       Pattern.compile("README(\\.[A-Za-z]{1,10})?|\\.gitignore|pmbot\\.toml");
   private static final String CONTROL_PLANE = "control_plane";
 
+  /** Native code, the database's index of its log, a few small files; in bytes. */
+  private static final long ROOM_TO_START = 4L << 20;
+
   private final Path root;
   private final boolean created;
   private final DirectoryLock lock;
@@ -199,14 +202,22 @@ public final class DataDirectory implements AutoCloseable {
   /**
    * Makes libraries unpack their native code below this directory, so that a temporary folder which
    * forbids running programs does no harm. To be called before any of them is used; a property that
-   * the operator has set is left alone.
+   * the operator has set is left alone. What servers that were killed have unpacked goes.
    *
-   * @throws DataDirectoryProblem if the folder cannot be made
+   * @throws DataDirectoryProblem if the folder cannot be made, or there is no room for them
    */
   public void useForNativeLibraries() {
     Path folder = controlPlane().resolve("native");
     try {
       Disk.makePrivateFolder(folder);
+      Disk.empty(folder);
+      long room = Files.getFileStore(folder).getUsableSpace();
+      if (room < ROOM_TO_START) {
+        // Said here, for the libraries themselves only say that they could not be loaded.
+        throw new DataDirectoryProblem(
+            "%s is on a disk that is full: %d KiB are free, and a start takes %d. Make room there first."
+                .formatted(root, room >> 10, ROOM_TO_START >> 10));
+      }
     } catch (IOException e) {
       throw new DataDirectoryProblem("The folder %s cannot be made: %s".formatted(folder, e), e);
     }

@@ -27,7 +27,12 @@ public final class Incoming implements AutoCloseable {
     this.store = store;
     this.temporary = temporary;
     this.maximumBytes = maximumBytes;
-    channel = FileChannel.open(temporary, StandardOpenOption.WRITE);
+    try {
+      channel = FileChannel.open(temporary, StandardOpenOption.WRITE);
+    } catch (IOException failure) {
+      Files.deleteIfExists(temporary);
+      throw failure;
+    }
   }
 
   /** How many bytes have been written. */
