@@ -90,7 +90,7 @@ final class Attempts {
     RunChange change = RunChange.of(row);
     change.status(waits ? RunStatus.BLOCKED : RunStatus.APPROVED);
     if (!waits) {
-      change.claimableFrom(tx.now());
+      change.claimableFrom(leases.now());
     }
     RunRow paused = runs.store(tx, releaseLease ? runs.withoutLease(tx, change) : change);
     audit.append(
@@ -121,7 +121,7 @@ final class Attempts {
     }
     RunChange change = runs.withoutLease(tx, RunChange.of(row));
     if (row.status() != RunStatus.BLOCKED) {
-      change.status(RunStatus.APPROVED).claimableFrom(tx.now());
+      change.status(RunStatus.APPROVED).claimableFrom(leases.now());
     }
     RunRow released = runs.store(tx, change.reason(why));
     audit.append(tx, Runs.event(released, "run.released").with("reason", why));
@@ -176,7 +176,7 @@ final class Attempts {
       case RUNNING -> retryOrFail(tx, row, reason, reason + "; no attempt is left");
       // It never started, so no attempt was lost.
       case APPROVED -> {
-        RunChange change = RunChange.of(row).claimableFrom(tx.now());
+        RunChange change = RunChange.of(row).claimableFrom(leases.now());
         runs.announce(tx, runs.store(tx, runs.withoutLease(tx, change)));
       }
       case PROPOSED, BLOCKED, COMPLETED, FAILED, CANCELLED, REJECTED ->
@@ -191,14 +191,20 @@ final class Attempts {
         : runs.end(tx, row, RunStatus.FAILED, reasonOfTheLast);
   }
 
+  /** How long an attempt waits for its turn at most: as long as if the one before it had failed. */
+  static long backOffSeconds(int attempt) {
+    return attempt <= 1
+        ? 0
+        : Math.min(LONGEST_BACK_OFF_SECONDS, 1L << Math.min(attempt - 2, Integer.SIZE - 2));
+  }
+
   private RunRow retry(Tx tx, RunRow row, @Nullable String reason) {
-    long seconds =
-        Math.min(LONGEST_BACK_OFF_SECONDS, 1L << Math.min(row.attempt() - 1, Integer.SIZE - 2));
+    long seconds = backOffSeconds(row.attempt() + 1);
     RunChange change =
         RunChange.of(row)
             .status(RunStatus.APPROVED)
             .attempt(row.attempt() + 1)
-            .claimableFrom(tx.now() + seconds * MICROS)
+            .claimableFrom(leases.now() + seconds * MICROS)
             .reason(reason);
     RunRow retried = runs.store(tx, runs.withoutLease(tx, change));
     audit.append(

@@ -103,15 +103,12 @@ public final class Claims implements AutoCloseable {
               .claimable(
                   graphId,
                   order.workspaceId(),
-                  tx.now(),
-                  tx.now() + LONGEST_BACK_OFF_MICROS,
+                  leases.now(),
+                  leases.now() + LONGEST_BACK_OFF_MICROS,
                   order.maxRuns()));
     }
     return found.stream()
-        .sorted(
-            Comparator.comparing(
-                    (RunRow row) -> row.nextAttemptAt() == null ? 0 : row.nextAttemptAt())
-                .thenComparing(RunRow::runId))
+        .sorted(Comparator.comparing(Claims::due).thenComparing(RunRow::runId))
         .limit(order.maxRuns())
         .map(row -> grant(tx, row, order.workerId()))
         .toList();
@@ -168,11 +165,25 @@ public final class Claims implements AutoCloseable {
         }
       }
     } while (slice.size() == SLICE);
-    for (RunRow row : mapper.backingOff(tx.now(), SLICE)) {
-      long due = row.nextAttemptAt() == null ? 0 : row.nextAttemptAt() - tx.now();
-      waiters.wakeLater(row.workspaceId(), row.graphId(), Math.min(due, LONGEST_BACK_OFF_MICROS));
+    List<RunRow> backingOff = mapper.backingOff(leases.now(), SLICE);
+    long horizon = leases.now() + LONGEST_BACK_OFF_MICROS;
+    for (RunRow row : backingOff) {
+      long due = due(row);
+      if (due <= horizon) {
+        // The wall clock may have been put back since: no run waits longer than its back-off. What
+        // is due further ahead is due now in any case.
+        leases.notBefore(due - Attempts.backOffSeconds(row.attempt()) * MICROS);
+      }
+    }
+    for (RunRow row : backingOff) {
+      long wait = Math.max(0, due(row) - leases.now());
+      waiters.wakeLater(row.workspaceId(), row.graphId(), Math.min(wait, LONGEST_BACK_OFF_MICROS));
     }
     return true;
+  }
+
+  private static long due(RunRow row) {
+    return row.nextAttemptAt() == null ? 0 : row.nextAttemptAt();
   }
 
   /** Returns expired leases from now on, a few times a second. */

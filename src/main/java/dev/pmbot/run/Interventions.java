@@ -66,7 +66,7 @@ final class Interventions {
             .status(RunStatus.APPROVED)
             .attempt(attempt)
             .maxAttempts(Math.max(attempt, row.maxAttempts()))
-            .claimableFrom(tx.now())
+            .claimableFrom(leases.now())
             .withoutCancel();
     RunRow retried = runs.store(tx, change);
     audit.append(

@@ -23,9 +23,31 @@ final class Leases {
   private final Map<String, Deadline> byToken = new ConcurrentHashMap<>();
   private final Map<String, Running> running = new ConcurrentHashMap<>();
   private final Set<String> refused = ConcurrentHashMap.newKeySet();
+  private volatile long wallMinusMonotonic;
 
   Leases(Time time) {
     this.time = time;
+    this.wallMinusMonotonic = time.nowMicros() - monotonicMicros();
+  }
+
+  private long monotonicMicros() {
+    return TimeUnit.NANOSECONDS.toMicros(time.monotonicNanos());
+  }
+
+  /**
+   * The time by which runs are claimable, in microseconds since the epoch: the wall's when the
+   * server started, and what has passed since. It never steps, so a back-off takes as long as it
+   * should, and what was cleared first is claimed first, whoever sets the machine's clock.
+   */
+  long now() {
+    return wallMinusMonotonic + monotonicMicros();
+  }
+
+  /**
+   * That time is at least this: an earlier server has called it so, and its back-offs end by it.
+   */
+  void notBefore(long micros) {
+    wallMinusMonotonic = Math.max(wallMinusMonotonic, micros - monotonicMicros());
   }
 
   void extend(String token, String runId, int seconds) {

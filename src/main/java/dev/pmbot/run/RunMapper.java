@@ -119,12 +119,12 @@ public interface RunMapper {
       """)
   List<RunRow> leased(@Param("behind") @Nullable String behind, @Param("limit") int limit);
 
-  /** Runs whose back-off has not passed. */
+  /** Runs whose back-off has not passed, the latest first. */
   @Select(
       """
       SELECT * FROM runs
       WHERE status = 'approved' AND lease_token IS NULL AND next_attempt_at > #{now}
-      LIMIT #{limit}
+      ORDER BY next_attempt_at DESC LIMIT #{limit}
       """)
   List<RunRow> backingOff(long now, int limit);
 

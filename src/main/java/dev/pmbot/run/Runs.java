@@ -212,7 +212,7 @@ public final class Runs implements RunAccess {
     }
     if (approved) {
       RunRow cleared =
-          store(tx, RunChange.of(row).status(RunStatus.APPROVED).claimableFrom(tx.now()));
+          store(tx, RunChange.of(row).status(RunStatus.APPROVED).claimableFrom(leases.now()));
       audit.append(tx, event(cleared, "run.approved"));
       announce(tx, cleared);
     } else {
@@ -305,7 +305,7 @@ public final class Runs implements RunAccess {
     if (held) {
       change.status(RunStatus.RUNNING);
     } else {
-      withoutLease(tx, change.status(RunStatus.APPROVED).claimableFrom(tx.now()));
+      withoutLease(tx, change.status(RunStatus.APPROVED).claimableFrom(leases.now()));
     }
     RunRow resumed = store(tx, change);
     audit.append(tx, event(resumed, "run.resumed").with("status", resumed.status()));

@@ -30,6 +30,7 @@ import dev.pmbot.v1.RunStatus;
 import dev.pmbot.v1.Workspace;
 import dev.pmbot.wire.Principal.Role;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -370,6 +371,81 @@ final class LeaseTest {
     Run run = scenario.approved(workspace);
     server.time().stepWall(Duration.ofHours(-1));
     assertEquals(run.getRunId(), worker.claim(run.getGraphId()).get(0).getRun().getRunId());
+  }
+
+  @Test
+  void aRunThatWasClearedMomentsBeforeTheWallClockWasPutBackIsClaimableAtOnce() {
+    for (Duration step : List.of(Duration.ofSeconds(-30), Duration.ofSeconds(-61))) {
+      Run run = scenario.approved(workspace);
+      server.time().stepWall(step);
+      assertEquals(run.getRunId(), worker.claim(run.getGraphId()).get(0).getRun().getRunId());
+    }
+  }
+
+  @Test
+  void aBackOffTakesAsLongAsItShouldWhoeverSetsTheWallClock() {
+    for (Duration step :
+        List.of(
+            Duration.ofHours(1),
+            Duration.ofHours(-1),
+            Duration.ofSeconds(30),
+            Duration.ofSeconds(-30))) {
+      Scenario.Held held = scenario.running(workspace);
+      String graph = held.run().getGraphId();
+      worker.fail(held, true);
+      server.time().stepWall(step);
+      assertEquals(List.of(), worker.claim(graph), "after a step of " + step);
+      server.time().advance(Duration.ofSeconds(1).minus(MOMENT));
+      assertEquals(List.of(), worker.claim(graph), "after a step of " + step);
+      server.time().advance(MOMENT);
+      ClaimedRun second = worker.claim(graph).get(0);
+      // And one that begins behind the step.
+      worker.start(second, held.threadId());
+      worker.fail(held.runId(), second.getLeaseToken(), "down", true);
+      server.time().advance(Duration.ofSeconds(2).minus(MOMENT));
+      assertEquals(List.of(), worker.claim(graph), "after a step of " + step);
+      server.time().advance(MOMENT);
+      assertEquals(1, worker.claim(graph).size(), "after a step of " + step);
+    }
+  }
+
+  @Test
+  void theLongestClearedIsFirstThoughTheWallClockWasPutBack() {
+    List<CreateRunResponse> proposed = new ArrayList<>();
+    for (int count = 0; count < 3; count++) {
+      proposed.add(
+          server
+              .as(Role.OPERATOR)
+              .runs()
+              .createRun(scenario.newRun(workspace).setGraphId("same").build()));
+    }
+    List<String> cleared = new ArrayList<>();
+    for (int which : new int[] {1, 2, 0}) {
+      cleared.add(scenario.approved(proposed.get(which)).getRunId());
+      server.time().stepWall(Duration.ofHours(-1));
+      server.time().advance(MOMENT);
+    }
+    assertEquals(
+        cleared,
+        worker.claim(order("same").setMaxRuns(3)).stream()
+            .map(claimed -> claimed.getRun().getRunId())
+            .toList());
+  }
+
+  @Test
+  void afterARestartNoRunWaitsLongerThanItsBackOffThoughTheWallClockWasPutBack() {
+    for (Duration step : List.of(Duration.ofSeconds(-30), Duration.ofHours(-1))) {
+      Scenario present = new Scenario(server);
+      Run cleared = present.approved(workspace);
+      Scenario.Held held = present.running(workspace);
+      workerOf(server).fail(held, true);
+      server.time().stepWall(step);
+      server.restart();
+      Worker again = workerOf(server);
+      assertEquals(1, again.claim(cleared.getGraphId()).size(), "after a step of " + step);
+      server.time().advance(Duration.ofSeconds(1));
+      assertEquals(1, again.claim(held.run().getGraphId()).size(), "after a step of " + step);
+    }
   }
 
   // Blocked runs.
