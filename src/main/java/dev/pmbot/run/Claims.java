@@ -4,6 +4,7 @@ import dev.pmbot.audit.Audit;
 import dev.pmbot.repo.Repos;
 import dev.pmbot.store.Ids;
 import dev.pmbot.store.Store;
+import dev.pmbot.store.StoreException;
 import dev.pmbot.store.Time;
 import dev.pmbot.store.Tx;
 import dev.pmbot.wire.Principal;
@@ -14,6 +15,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,6 +36,7 @@ public final class Claims implements AutoCloseable {
   private final Runs runs;
   private final Attempts attempts;
   private final Interventions interventions;
+  private final AtomicBoolean sweeping = new AtomicBoolean();
 
   /**
    * With everything that runs stand on, a clock, and a timer for back-offs.
@@ -193,7 +196,8 @@ public final class Claims implements AutoCloseable {
   }
 
   private void sweepOnce(Store store) {
-    if (leases.expiredRuns().isEmpty()) {
+    // One at a time: while nothing can be written, they would only fill the queue.
+    if (leases.expiredRuns().isEmpty() || sweeping.getAndSet(true)) {
       return;
     }
     store
@@ -204,10 +208,14 @@ public final class Claims implements AutoCloseable {
               returnExpired(tx);
               return true;
             })
-        .exceptionally(
-            failure -> {
-              log.warn("expired leases could not be returned; the next sweep tries again", failure);
-              return false;
+        .whenComplete(
+            (done, failure) -> {
+              sweeping.set(false);
+              // Of its own troubles the store has told.
+              if (failure != null && !(failure instanceof StoreException)) {
+                log.warn(
+                    "expired leases could not be returned; the next sweep tries again", failure);
+              }
             });
   }
 
