@@ -49,6 +49,7 @@ final class TestClock implements Time {
   }
 
   /** Time that a test lets pass was never missed. */
+  @Override
   public long stoodStillNanos() {
     return 0;
   }

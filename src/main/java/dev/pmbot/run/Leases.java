@@ -7,13 +7,18 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * When leases end, and how long the runs under them have been running, on the clock that never
  * steps. One predicate decides "expired" for claims, for fencing and for the sweep. Changed only by
- * what was committed, but for {@link #refuse}.
+ * what was committed, by {@link #refuse}, and by a standstill: while this process stood still no
+ * worker could renew, so that time counts for none of them.
  */
 final class Leases {
+  private static final Logger log = LoggerFactory.getLogger(Leases.class);
+
   private record Deadline(String runId, long nanos) {}
 
   /** Running since then, on top of what was used before. */
@@ -24,10 +29,12 @@ final class Leases {
   private final Map<String, Running> running = new ConcurrentHashMap<>();
   private final Set<String> refused = ConcurrentHashMap.newKeySet();
   private volatile long wallMinusMonotonic;
+  private long stoodStillBefore;
 
   Leases(Time time) {
     this.time = time;
     this.wallMinusMonotonic = time.nowMicros() - monotonicMicros();
+    this.stoodStillBefore = time.stoodStillNanos();
   }
 
   private long monotonicMicros() {
@@ -50,7 +57,25 @@ final class Leases {
     wallMinusMonotonic = Math.max(wallMinusMonotonic, micros - monotonicMicros());
   }
 
+  private synchronized void noticeStandstill() {
+    long total = time.stoodStillNanos();
+    long passed = total - stoodStillBefore;
+    if (passed == 0) {
+      return;
+    }
+    stoodStillBefore = total;
+    if (byToken.isEmpty()) {
+      return;
+    }
+    byToken.replaceAll(
+        (token, deadline) -> new Deadline(deadline.runId(), deadline.nanos() + passed));
+    log.info(
+        "the server stood still for {} s; every lease is as much longer",
+        TimeUnit.NANOSECONDS.toSeconds(passed));
+  }
+
   void extend(String token, String runId, int seconds) {
+    noticeStandstill();
     byToken.put(
         token, new Deadline(runId, time.monotonicNanos() + TimeUnit.SECONDS.toNanos(seconds)));
     refused.remove(token);
@@ -115,6 +140,15 @@ final class Leases {
    * written.
    */
   boolean isExpired(String token) {
+    if (!isPast(token)) {
+      return false;
+    }
+    // Looked for behind the clock: a standstill in between would not be seen.
+    noticeStandstill();
+    return isPast(token);
+  }
+
+  private boolean isPast(String token) {
     Deadline deadline = byToken.get(token);
     return deadline != null && isPast(deadline);
   }
@@ -125,6 +159,7 @@ final class Leases {
 
   /** The runs whose leases have ended and were not returned yet. */
   List<String> expiredRuns() {
+    noticeStandstill();
     return byToken.values().stream().filter(this::isPast).map(Deadline::runId).toList();
   }
 }

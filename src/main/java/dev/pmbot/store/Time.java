@@ -11,4 +11,10 @@ public interface Time {
    * Nanoseconds on a clock that never steps, from an arbitrary origin. Deadlines are kept on it.
    */
   long monotonicNanos();
+
+  /**
+   * For how long, in nanoseconds and all in all, this process has stood still while that clock went
+   * on: it was stopped, or was given no time. Whoever counts on it asks several times a second.
+   */
+  long stoodStillNanos();
 }

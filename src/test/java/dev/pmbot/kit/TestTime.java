@@ -14,6 +14,8 @@ public class TestTime implements Time {
       new AtomicLong(ChronoUnit.MICROS.between(Instant.EPOCH, BEGIN));
   private final AtomicLong monotonicNanos = new AtomicLong(Duration.ofHours(1).toNanos());
 
+  private final AtomicLong stoodStillNanos = new AtomicLong();
+
   @Override
   public long nowMicros() {
     return wallMicros.get();
@@ -22,6 +24,18 @@ public class TestTime implements Time {
   @Override
   public long monotonicNanos() {
     return monotonicNanos.get();
+  }
+
+  @Override
+  public long stoodStillNanos() {
+    return stoodStillNanos.get();
+  }
+
+  /** Lets time pass on both clocks while the server stands still. */
+  public void standStill(Duration time) {
+    // In this order: whoever sees the later time must know why.
+    stoodStillNanos.addAndGet(time.toNanos());
+    advance(time);
   }
 
   /** Lets time pass on both clocks. */

@@ -448,6 +448,25 @@ final class LeaseTest {
     }
   }
 
+  @Test
+  void whatTheServerStoodStillCountsForNoLease() {
+    Scenario.Held held = scenario.running(workspace);
+    Scenario.Held silent = scenario.running(workspace);
+    server.time().advance(TERM.minus(MOMENT));
+    server.time().standStill(Duration.ofMinutes(10));
+    worker.claim("another"); // Would return what has expired.
+    assertEquals(
+        RunStatus.RUN_STATUS_RUNNING, worker.renew(held.runId(), held.leaseToken()).getStatus());
+    assertEquals(RunStatus.RUN_STATUS_RUNNING, read(silent).getStatus());
+    // What was left of it then is left now, and no more.
+    server.time().advance(MOMENT);
+    Failures.of(
+        Reason.REASON_LEASE_LOST, () -> worker.renew(silent.runId(), silent.leaseToken()));
+    awaitStatus(silent.run(), RunStatus.RUN_STATUS_APPROVED);
+    assertEquals(
+        RunStatus.RUN_STATUS_RUNNING, worker.renew(held.runId(), held.leaseToken()).getStatus());
+  }
+
   // Blocked runs.
 
   @Test
