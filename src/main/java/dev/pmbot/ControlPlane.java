@@ -29,6 +29,7 @@ import dev.pmbot.files.CrashPoints;
 import dev.pmbot.files.DataDirectory;
 import dev.pmbot.files.Discovery;
 import dev.pmbot.files.FileStore;
+import dev.pmbot.files.OpenFiles;
 import dev.pmbot.inbox.Inbox;
 import dev.pmbot.inbox.InboxService;
 import dev.pmbot.interrupt.InterruptMapper;
@@ -61,6 +62,7 @@ import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.Run;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Drain;
+import dev.pmbot.wire.Connections;
 import dev.pmbot.wire.ErrorsInterceptor;
 import dev.pmbot.wire.Fields;
 import dev.pmbot.wire.FieldsInterceptor;
@@ -125,6 +127,7 @@ public final class ControlPlane implements AutoCloseable {
   private final Tokens tokens;
   private final HealthStatusManager health = new HealthStatusManager();
   private final Drain drain = new Drain(Roles::isOpen);
+  private final Connections connections;
   private final Server server;
   private final Discovery discovery;
   private final Discovery.Announcement announcement;
@@ -190,14 +193,19 @@ public final class ControlPlane implements AutoCloseable {
     runs.onEnded(approvals::closeAll);
     runs.onRetried(interrupts::handOverAgain);
 
+    OpenFiles openFiles = OpenFiles.ofThisProcess();
+    connections = new Connections(openFiles.connections());
     NettyServerBuilder builder =
-        NettyServerBuilder.forAddress(new InetSocketAddress(config.host(), config.port()))
+        connections
+            .attachTo(
+                NettyServerBuilder.forAddress(
+                    new InetSocketAddress(config.host(), config.port())))
             .directExecutor()
             .maxInboundMessageSize(Config.LARGEST_MESSAGE)
             .permitKeepAliveTime(10, TimeUnit.SECONDS)
             .permitKeepAliveWithoutCalls(true);
 
-    store = opened(opening);
+    store = result(opening);
     feed = new Feed<>(store, audit, time, config.limits().openStreams());
     audit.onCommitted(feed::committed);
     denials = new Denials(store, audit, timer);
@@ -206,22 +214,21 @@ public final class ControlPlane implements AutoCloseable {
             artifactFolder, store, artifacts, fileThreads, config.limits().artifactBytes());
     Calls calls =
         new Calls(store, largeReplies(runs, approvals, interrupts, artifacts, changesets));
-    store
-        .write(
+    result(
+        store.write(
             Principal.SYSTEM,
             Store.NEVER,
             tx -> {
               workspaces.ensureSystem(tx);
               return true;
-            })
-        .join();
+            }));
     claims.adopt(store);
     claims.sweep(store, timer);
     new Housekeeping(store, time, timer).begin();
 
     // From the outside in: what is thrown becomes a status; whether the server still takes calls;
-    // token and role; then bytes become messages, and inside that, closest to the handler, every
-    // field is checked.
+    // whether there is room for the connection; token and role; then bytes become messages, and
+    // inside that, closest to the handler, every field is checked.
     AccessInterceptor access = new AccessInterceptor(tokens, denials);
     ErrorsInterceptor errors = new ErrorsInterceptor(Config.LARGEST_MESSAGE);
     FieldsInterceptor fields = new FieldsInterceptor(rules.join());
@@ -238,7 +245,7 @@ public final class ControlPlane implements AutoCloseable {
             new ApprovalService(calls, approvals),
             new InterruptService(calls, interrupts, approvals, feed),
             new InboxService(calls, inbox, feed),
-            new ArtifactService(calls, store, artifacts, artifactFiles),
+            new ArtifactService(calls, store, artifacts, artifactFiles, openFiles.transfers()),
             new ChangesetService(calls, changesets),
             new AuditService(calls, store, audit, feed, runs),
             new ServerService(
@@ -255,7 +262,11 @@ public final class ControlPlane implements AutoCloseable {
       ServerServiceDefinition checked = ServerInterceptors.intercept(service, fields);
       builder.addService(
           ServerInterceptors.interceptForward(
-              ServerInterceptors.useInputStreamMessages(checked), errors, drain, access));
+              ServerInterceptors.useInputStreamMessages(checked),
+              errors,
+              drain,
+              connections,
+              access));
     }
     server = builder.build().start();
     health.setStatus(HealthStatusManager.SERVICE_NAME_ALL_SERVICES, ServingStatus.SERVING);
@@ -278,9 +289,9 @@ public final class ControlPlane implements AutoCloseable {
         config.synchronous().name().toLowerCase(Locale.ROOT));
   }
 
-  private static Store opened(CompletableFuture<Store> opening) {
+  private static <T> T result(CompletableFuture<T> future) {
     try {
-      return opening.join();
+      return future.join();
     } catch (CompletionException failure) {
       throw failure.getCause() instanceof StoreException problem ? problem : failure;
     }
@@ -413,6 +424,7 @@ public final class ControlPlane implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     server.shutdownNow();
+    connections.close();
     denials.count();
     timer.shutdownNow();
     // What was cut is still being removed.

@@ -271,11 +271,14 @@ public final class ArtifactFiles {
   }
 
   /**
-   * What a failing file means for the caller: a full disk is told, anything else is the server's
-   * own trouble.
+   * What a failing file means for the caller: a full disk is told, and that no more files can be
+   * opened; anything else is the server's own trouble.
    */
   static RuntimeException problem(IOException failure) {
     String message = String.valueOf(failure.getMessage()).toLowerCase(Locale.ROOT);
+    if (message.contains("too many open files")) {
+      return Problem.tooManyFiles();
+    }
     boolean full =
         message.contains("no space left")
             || message.contains("quota exceeded")

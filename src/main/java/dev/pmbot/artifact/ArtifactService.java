@@ -21,6 +21,7 @@ import dev.pmbot.v1.VerifyArtifactRequest;
 import dev.pmbot.v1.VerifyArtifactResponse;
 import dev.pmbot.wire.CallContext;
 import dev.pmbot.wire.Calls;
+import dev.pmbot.wire.OpenCalls;
 import dev.pmbot.wire.Paging;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.Problem;
@@ -40,18 +41,26 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
   private final Store store;
   private final Artifacts artifacts;
   private final ArtifactFiles files;
+  private final OpenCalls transfers;
 
-  /** Over the rows and the files. */
-  public ArtifactService(Calls calls, Store store, Artifacts artifacts, ArtifactFiles files) {
+  /**
+   * Over the rows and the files.
+   *
+   * @param mostTransfers uploads and downloads under way at once
+   */
+  public ArtifactService(
+      Calls calls, Store store, Artifacts artifacts, ArtifactFiles files, int mostTransfers) {
     this.calls = calls;
     this.store = store;
     this.artifacts = artifacts;
     this.files = files;
+    this.transfers = new OpenCalls("uploads and downloads are open", mostTransfers);
   }
 
   @Override
   public StreamObserver<UploadArtifactRequest> uploadArtifact(
       StreamObserver<UploadArtifactResponse> observer) {
+    transfers.enter();
     Keeper keeper = new Keeper(Context.current());
     Principal principal = CallContext.principal();
     return new Upload<>(
@@ -226,6 +235,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
   @Override
   public void downloadArtifact(
       DownloadArtifactRequest request, StreamObserver<DownloadArtifactResponse> observer) {
+    transfers.enter();
     ServerCallStreamObserver<DownloadArtifactResponse> call =
         (ServerCallStreamObserver<DownloadArtifactResponse>) observer;
     Pending<DownloadArtifactResponse> pending = new Pending<>();

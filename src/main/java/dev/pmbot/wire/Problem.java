@@ -306,6 +306,16 @@ public final class Problem extends RuntimeException {
         Duration.ofSeconds(1));
   }
 
+  /** The system lets the server open no more files. */
+  public static Problem tooManyFiles() {
+    return new Problem(
+        Reason.REASON_TOO_MANY_OPEN,
+        "the server may open no more files at present; try again later",
+        Map.of(),
+        List.of(),
+        Duration.ofSeconds(1));
+  }
+
   /** The disk is full. */
   public static Problem diskFull(String message) {
     return of(Reason.REASON_DISK_FULL, message, Map.of());

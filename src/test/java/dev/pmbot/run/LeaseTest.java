@@ -460,8 +460,7 @@ final class LeaseTest {
     assertEquals(RunStatus.RUN_STATUS_RUNNING, read(silent).getStatus());
     // What was left of it then is left now, and no more.
     server.time().advance(MOMENT);
-    Failures.of(
-        Reason.REASON_LEASE_LOST, () -> worker.renew(silent.runId(), silent.leaseToken()));
+    Failures.of(Reason.REASON_LEASE_LOST, () -> worker.renew(silent.runId(), silent.leaseToken()));
     awaitStatus(silent.run(), RunStatus.RUN_STATUS_APPROVED);
     assertEquals(
         RunStatus.RUN_STATUS_RUNNING, worker.renew(held.runId(), held.leaseToken()).getStatus());
