@@ -61,12 +61,13 @@ import dev.pmbot.v1.Changeset;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.Run;
 import dev.pmbot.wire.Calls;
-import dev.pmbot.wire.Drain;
 import dev.pmbot.wire.Connections;
+import dev.pmbot.wire.Drain;
 import dev.pmbot.wire.ErrorsInterceptor;
 import dev.pmbot.wire.Fields;
 import dev.pmbot.wire.FieldsInterceptor;
 import dev.pmbot.wire.LargeReplies;
+import dev.pmbot.wire.NetworkMemory;
 import dev.pmbot.wire.Principal;
 import dev.pmbot.wire.RequestMapper;
 import dev.pmbot.workspace.WorkspaceMapper;
@@ -195,11 +196,13 @@ public final class ControlPlane implements AutoCloseable {
 
     OpenFiles openFiles = OpenFiles.ofThisProcess();
     connections = new Connections(openFiles.connections());
+    NetworkMemory memory = new NetworkMemory(fileThreads);
     NettyServerBuilder builder =
-        connections
+        memory
             .attachTo(
-                NettyServerBuilder.forAddress(
-                    new InetSocketAddress(config.host(), config.port())))
+                connections.attachTo(
+                    NettyServerBuilder.forAddress(
+                        new InetSocketAddress(config.host(), config.port()))))
             .directExecutor()
             .maxInboundMessageSize(Config.LARGEST_MESSAGE)
             .permitKeepAliveTime(10, TimeUnit.SECONDS)
@@ -227,8 +230,8 @@ public final class ControlPlane implements AutoCloseable {
     new Housekeeping(store, time, timer).begin();
 
     // From the outside in: what is thrown becomes a status; whether the server still takes calls;
-    // whether there is room for the connection; token and role; then bytes become messages, and
-    // inside that, closest to the handler, every field is checked.
+    // whether there is memory for the call, and room for the connection; token and role; then bytes
+    // become messages, and inside that, closest to the handler, every field is checked.
     AccessInterceptor access = new AccessInterceptor(tokens, denials);
     ErrorsInterceptor errors = new ErrorsInterceptor(Config.LARGEST_MESSAGE);
     FieldsInterceptor fields = new FieldsInterceptor(rules.join());
@@ -265,6 +268,7 @@ public final class ControlPlane implements AutoCloseable {
               ServerInterceptors.useInputStreamMessages(checked),
               errors,
               drain,
+              memory,
               connections,
               access));
     }

@@ -17,7 +17,9 @@ import org.slf4j.LoggerFactory;
  */
 final class Download<R> {
   private static final Logger log = LoggerFactory.getLogger(Download.class);
-  private static final int CHUNK_BYTES = 256 << 10;
+
+  /** As much as waits for a client that does not read. */
+  private static final int CHUNK_BYTES = 64 << 10;
 
   /** Makes a message of a chunk. */
   interface Messages<R> {

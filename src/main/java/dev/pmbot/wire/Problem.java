@@ -306,6 +306,16 @@ public final class Problem extends RuntimeException {
         Duration.ofSeconds(1));
   }
 
+  /** Messages have all the memory that is for them. */
+  public static Problem noMemory() {
+    return new Problem(
+        Reason.REASON_TOO_MANY_OPEN,
+        "messages that are on their way take all the memory that is for them; try again later",
+        Map.of(),
+        List.of(),
+        Duration.ofSeconds(1));
+  }
+
   /** The system lets the server open no more files. */
   public static Problem tooManyFiles() {
     return new Problem(

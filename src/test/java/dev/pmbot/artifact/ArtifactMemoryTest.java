@@ -1,6 +1,7 @@
 package dev.pmbot.artifact;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.common.util.concurrent.ListenableFuture;
@@ -193,14 +194,16 @@ final class ArtifactMemoryTest {
     DownloadArtifactRequest request =
         DownloadArtifactRequest.newBuilder().setArtifactId(large.getArtifactId()).build();
     List<CompletableFuture<Status>> ended = new ArrayList<>();
+    Path incoming = folder.resolve("data").resolve("artifacts").resolve(".incoming");
     for (int i = 0; i < SLOW_CLIENTS; i++) {
       ended.add(notReading(connect(), request));
       var upload = Uploads.begin(connect());
       upload.requests().onNext(Uploads.header(header(runId, "slow-" + i)));
       upload.requests().onNext(UploadArtifactRequest.newBuilder().setChunk(chunk(i)).build());
+      // One after the other: of messages that are not whole there may be only so many at once.
+      long written = (long) (i + 1) * MEBIBYTE;
+      Await.until("its chunk is written", () -> size(incoming) == written);
     }
-    Path incoming = folder.resolve("data").resolve("artifacts").resolve(".incoming");
-    Await.until("every upload has begun", () -> count(incoming) == SLOW_CLIENTS);
 
     // Meanwhile others are served as if nothing was: one reads the whole.
     MessageDigest received = MessageDigest.getInstance("SHA-256");
@@ -215,7 +218,10 @@ final class ArtifactMemoryTest {
         ServerServiceGrpc.newBlockingStub(channel)
             .getServerInfo(GetServerInfoRequest.getDefaultInstance())
             .getRole());
-    ended.forEach(one -> assertEquals(false, one.isDone(), "a slow client was cut off"));
+    ended.forEach(
+        one ->
+            assertFalse(
+                one.isDone(), () -> "a slow client was cut off: " + one.join() + ", " + log()));
     assertTrue(server.isAlive(), this::log);
   }
 
@@ -237,9 +243,9 @@ final class ArtifactMemoryTest {
     return ended;
   }
 
-  private static long count(Path folder) {
+  private static long size(Path folder) {
     try (var files = Files.list(folder)) {
-      return files.count();
+      return files.mapToLong(file -> file.toFile().length()).sum();
     } catch (IOException failure) {
       throw new java.io.UncheckedIOException(failure);
     }

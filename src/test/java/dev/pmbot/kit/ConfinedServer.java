@@ -99,12 +99,20 @@ public final class ConfinedServer implements AutoCloseable {
 
   /** The services as a role may call them, over a connection of its own. */
   public Client connect(Role role) {
+    Client client = Client.connect(address, token(role));
+    connections.add(client.managed());
+    return client;
+  }
+
+  /** A connection by hand; the caller closes it. */
+  public RawConnection connectRaw(Role role) {
+    return RawConnection.to(address, token(role));
+  }
+
+  private String token(Role role) {
     try {
       String file = role.name().toLowerCase(Locale.ROOT) + ".token";
-      String token = Files.readString(data.resolve("tokens").resolve(file)).strip();
-      Client client = Client.connect(address, token);
-      connections.add(client.managed());
-      return client;
+      return Files.readString(data.resolve("tokens").resolve(file)).strip();
     } catch (IOException failure) {
       throw new UncheckedIOException(failure);
     }
@@ -160,8 +168,7 @@ public final class ConfinedServer implements AutoCloseable {
   /** A line of {@code /proc/PID/status} in MiB: {@code VmRSS} now, {@code VmHWM} at its highest. */
   public long mebibytes(String line) {
     try {
-      return Files.readAllLines(
-              Path.of("/proc", Long.toString(child.process().pid()), "status"))
+      return Files.readAllLines(Path.of("/proc", Long.toString(child.process().pid()), "status"))
           .stream()
           .filter(one -> one.startsWith(line + ":"))
           .mapToLong(one -> Long.parseLong(one.replaceAll("\\D", "")) / 1024)
