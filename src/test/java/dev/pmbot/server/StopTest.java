@@ -128,6 +128,7 @@ final class StopTest {
       Recording<HealthCheckResponse> health = watchHealth(server);
       Recording<StreamInboxResponse> stream = streamInbox(server);
       stream.awaitMessage("in step", StreamInboxResponse::hasSynced);
+      int commits = gate.commits();
       var claim =
           RunServiceGrpc.newFutureStub(server.as(Role.WORKER).channel())
               .claimRuns(
@@ -136,7 +137,10 @@ final class StopTest {
                       .addGraphIds("no/v1")
                       .setWait(Duration.newBuilder().setSeconds(60))
                       .build());
-      Await.until("the claim waits", () -> measurements(server).getWaitingClaims() == 1);
+      Await.until(
+          "the claim looks for work",
+          () -> gate.commits() > commits && measurements(server).getWaitingClaims() == 1);
+      new Scenario(server).workspace("behind it"); // So it has looked, and waits.
       ListenableFuture<CreateWorkspaceResponse> running = heldUp(server, newWorkspace("kept"));
 
       Stop stop = Stop.of(server);
@@ -168,7 +172,7 @@ final class StopTest {
       assertEquals("SHUTTING_DOWN", health.awaitRefusal().reason());
       assertFalse(Files.exists(Path.of(server.database() + "-wal")), "the log is written back");
       server.restart();
-      assertEquals(List.of("kept"), workspaces(server));
+      assertEquals(List.of("kept", "behind it"), workspaces(server));
     }
   }
 
