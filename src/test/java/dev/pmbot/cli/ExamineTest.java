@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.pmbot.Main;
 import dev.pmbot.kit.ChildJvm;
+import dev.pmbot.kit.TestServer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -55,6 +56,33 @@ final class ExamineTest {
     }
     try (ChildJvm child = doctor("--nonsense")) {
       assertEquals(2, child.awaitExit());
+    }
+  }
+
+  @Test
+  void aServerOfAnotherProcessIsAskedAndKeepsItsDirectory() {
+    try (TestServer server = TestServer.in(folder)) {
+      try (ChildJvm child = doctor()) {
+        assertEquals(0, child.awaitExit(), child.output().toString());
+        assertTrue(
+            child.output().stream()
+                .anyMatch(
+                    line ->
+                        line.startsWith("ok    data directory: ")
+                            && line.endsWith("pid " + ProcessHandle.current().pid())),
+            child.output()::toString);
+        assertTrue(
+            child
+                .output()
+                .contains("ok    server: " + server.address() + " serves, version development"),
+            child.output()::toString);
+      }
+      try (ChildJvm child =
+          ChildJvm.start(
+              Main.class, Map.of(), "serve", "--check", "--data=" + server.dataDirectory())) {
+        assertEquals(1, child.awaitExit());
+        assertTrue(child.errors().get(0).contains("holds the data directory"));
+      }
     }
   }
 }
