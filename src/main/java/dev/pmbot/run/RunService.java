@@ -51,6 +51,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiFunction;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -173,8 +174,9 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
         new Claims.Order(
             request.getWorkerId(), graphIds, Math.max(1, request.getMaxRuns()), workspaceId);
     Context context = Context.current();
+    AtomicBoolean repeated = new AtomicBoolean();
     Supplier<CompletableFuture<ClaimRunsResponse>> attempt =
-        () -> contextual(context, () -> claim(request, order));
+        () -> contextual(context, () -> claim(request, order, repeated));
     long nanos = ProtoTime.nanos(request.getWait());
     if (nanos == 0) {
       Calls.answer(observer, attempt.get());
@@ -185,20 +187,30 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
     context.addListener(ended -> waiter.close(), Runnable::run);
     long deadline = time.monotonicNanos() + nanos;
     CompletableFuture<ClaimRunsResponse> answer =
-        claimOrWait(attempt, waiter, deadline)
+        claimOrWait(attempt, waiter, deadline, repeated)
             .whenComplete((reply, failure) -> waiter.close())
             .toCompletableFuture();
     Calls.answer(observer, answer);
   }
 
+  /**
+   * Looks for work until there is some or the time is up.
+   *
+   * @param repeated whether the request was answered before: then it has not looked, and there is
+   *     nothing to wait for; a wake-up that it had goes to another
+   */
   private CompletionStage<ClaimRunsResponse> claimOrWait(
       Supplier<CompletableFuture<ClaimRunsResponse>> attempt,
       Waiters.Waiter waiter,
-      long deadline) {
+      long deadline,
+      AtomicBoolean repeated) {
     return attempt
         .get()
         .thenCompose(
             reply -> {
+              if (repeated.get()) {
+                return CompletableFuture.completedFuture(reply);
+              }
               waiter.looked();
               long left = deadline - time.monotonicNanos();
               if (reply.getClaimedRunsCount() > 0 || left <= 0) {
@@ -212,12 +224,13 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
                           return CompletableFuture.completedFuture(reply);
                         }
                         waiter.again();
-                        return claimOrWait(attempt, waiter, deadline);
+                        return claimOrWait(attempt, waiter, deadline, repeated);
                       });
             });
   }
 
-  private CompletableFuture<ClaimRunsResponse> claim(ClaimRunsRequest request, Claims.Order order) {
+  private CompletableFuture<ClaimRunsResponse> claim(
+      ClaimRunsRequest request, Claims.Order order, AtomicBoolean repeated) {
     return calls.carryOut(
         request,
         new byte[0],
@@ -227,7 +240,10 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
           return reply.build();
         },
         reply -> reply.getClaimedRunsCount() > 0,
-        this::claimedStill);
+        (tx, first) -> {
+          repeated.set(true);
+          return claimedStill(tx, first);
+        });
   }
 
   private ClaimRunsResponse claimedStill(Tx tx, ClaimRunsResponse first) {

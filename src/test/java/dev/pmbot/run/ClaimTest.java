@@ -343,6 +343,36 @@ final class ClaimTest {
   }
 
   @Test
+  void aRepeatedClaimWaitsForNothing() {
+    String run = approved("g");
+    ClaimRunsRequest.Builder order = order("g").setRequestId(Scenario.requestId());
+    ClaimRunsResponse first = Await.value("the claim", waiting(order, 60));
+    assertEquals(List.of(run), ids(first.getClaimedRunsList()));
+    worker.release(run, first.getClaimedRuns(0).getLeaseToken(), "");
+    worker.claim("g");
+    // The wait is longer than our patience.
+    assertEquals(0, Await.value("the repetition", waiting(order, 60)).getClaimedRunsCount());
+  }
+
+  @Test
+  void aWakeUpThatARepeatedClaimDoesNotUseGoesToTheNext() {
+    List<CreateRunResponse> proposed = List.of(propose("g"), propose("g"));
+    ClaimRunsRequest.Builder order = order("g").setRequestId(Scenario.requestId());
+    List<ListenableFuture<ClaimRunsResponse>> claims = new ArrayList<>();
+    for (ClaimRunsRequest.Builder one : List.of(order, order, order("g").setWorkerId("other"))) {
+      claims.add(waiting(one, 60));
+      worker.claim("g");
+    }
+    scenario.approve(proposed.get(0).getApproval());
+    ClaimRunsResponse first = Await.value("the claim", claims.get(0));
+    scenario.approve(proposed.get(1).getApproval());
+    assertEquals(first, Await.value("the same claim, sent twice", claims.get(1)));
+    assertEquals(
+        List.of(proposed.get(1).getRun().getRunId()),
+        ids(Await.value("the other's claim", claims.get(2)).getClaimedRunsList()));
+  }
+
+  @Test
   void aRepeatedClaimDoesNotAnswerALeaseThatHasEnded() {
     approved("g");
     ClaimRunsRequest.Builder order = order("g").setRequestId(Scenario.requestId());
