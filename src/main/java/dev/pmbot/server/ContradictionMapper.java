@@ -112,7 +112,10 @@ public interface ContradictionMapper {
       """)
   List<String> questionsElsewhere(String behind, int limit);
 
-  /** A question and its approval say different things. */
+  /**
+   * A question and its approval say different things. A yes that became void stays a yes on the
+   * record: of what the graph does not ask any more.
+   */
   @Select(
       """
       SELECT i.interrupt_id FROM interrupts i JOIN approvals a ON a.approval_id = i.approval_id
@@ -120,7 +123,7 @@ public interface ContradictionMapper {
         AND ((i.status = 'pending' AND a.status <> 'pending')
           OR (i.status <> 'pending' AND a.status = 'pending')
           OR (i.status = 'approved' AND a.status = 'rejected')
-          OR (i.status = 'rejected' AND a.status = 'approved'))
+          OR (i.status = 'rejected' AND a.status = 'approved' AND coalesce(i.closed_by, '') <> 'superseded'))
       ORDER BY i.interrupt_id LIMIT #{limit}
       """)
   List<String> questionsApart(String behind, int limit);

@@ -73,6 +73,10 @@ final class ConsistencyTest {
       answered = scenario.answer(raised.get(0), "this one");
       pendingCall = raised.get(1);
       scenario.pause(blocked);
+      // A yes to what the graph then did not ask any more.
+      Scenario.Held changed = scenario.running(scenario.workspace());
+      scenario.approve(scenario.raise(changed, Scenario.toolCall("t2", "Two?")).get(0));
+      scenario.raise(changed, Scenario.toolCall("t2", "Or something else?"));
       proposed = scenario.propose(workspace).getApproval();
       ended = scenario.running(workspace);
       scenario.complete(ended);
