@@ -7,35 +7,12 @@ import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
 /** Calls a method with bytes that no stub would send. */
 public final class RawCall {
   private RawCall() {}
-
-  /** Passes bytes through as they are. */
-  private enum Bytes implements MethodDescriptor.Marshaller<byte[]> {
-    AS_THEY_ARE;
-
-    @Override
-    public InputStream stream(byte[] value) {
-      return new ByteArrayInputStream(value);
-    }
-
-    @Override
-    public byte[] parse(InputStream stream) {
-      try {
-        return stream.readAllBytes();
-      } catch (IOException failure) {
-        throw new UncheckedIOException(failure);
-      }
-    }
-  }
 
   /**
    * How a call went.

@@ -25,8 +25,6 @@ import dev.pmbot.v1.GetRunRequest;
 import dev.pmbot.v1.Interrupt;
 import dev.pmbot.v1.InterruptDecision;
 import dev.pmbot.v1.InterruptKind;
-import dev.pmbot.v1.ListEventsRequest;
-import dev.pmbot.v1.ListEventsResponse;
 import dev.pmbot.v1.PauseRunRequest;
 import dev.pmbot.v1.Question;
 import dev.pmbot.v1.RaiseInterruptsRequest;
@@ -44,8 +42,6 @@ import dev.pmbot.v1.VerifyChainResponse;
 import dev.pmbot.v1.Workspace;
 import dev.pmbot.wire.Principal.Role;
 import io.grpc.stub.StreamObserver;
-import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -456,23 +452,7 @@ public final class Scenario {
 
   /** All events of a filter, oldest first. */
   public List<AuditEvent> events(EventFilter filter) {
-    List<AuditEvent> events = new ArrayList<>();
-    String token = "";
-    do {
-      ListEventsResponse page =
-          operator()
-              .audit()
-              .listEvents(
-                  ListEventsRequest.newBuilder()
-                      .setFilter(filter)
-                      .setPageSize(500)
-                      .setPageToken(token)
-                      .build());
-      events.addAll(page.getEventsList());
-      token = page.getNextPageToken();
-    } while (!token.isEmpty());
-    Collections.reverse(events);
-    return events;
+    return Logs.events(operator(), filter);
   }
 
   /** The types of all events of a workspace, oldest first. */
