@@ -46,7 +46,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
   /**
    * Over the rows and the files.
    *
-   * @param mostTransfers uploads and downloads under way at once
+   * @param mostTransfers uploads, downloads and files that are read to be hashed, at once
    */
   public ArtifactService(
       Calls calls, Store store, Artifacts artifacts, ArtifactFiles files, int mostTransfers) {
@@ -54,7 +54,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
     this.store = store;
     this.artifacts = artifacts;
     this.files = files;
-    this.transfers = new OpenCalls("uploads and downloads are open", mostTransfers);
+    this.transfers = new OpenCalls("uploads, downloads and readings are open", mostTransfers);
   }
 
   @Override
@@ -140,6 +140,9 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
       RegisterArtifactRequest request, StreamObserver<RegisterArtifactResponse> observer) {
     NewArtifact announced = ArtifactProtos.fromProto(request);
     ArtifactUri uri = ArtifactUri.of(announced);
+    if (uri.isFile()) {
+      transfers.enter();
+    }
     Context context = Context.current();
     Principal principal = CallContext.principal();
     Calls.answer(
@@ -188,6 +191,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
   @Override
   public void verifyArtifact(
       VerifyArtifactRequest request, StreamObserver<VerifyArtifactResponse> observer) {
+    transfers.enter();
     Context context = Context.current();
     Calls.answer(
         observer,

@@ -19,8 +19,10 @@ import dev.pmbot.v1.DownloadArtifactRequest;
 import dev.pmbot.v1.DownloadArtifactResponse;
 import dev.pmbot.v1.EventFilter;
 import dev.pmbot.v1.GetServerInfoRequest;
+import dev.pmbot.v1.Reason;
 import dev.pmbot.v1.TailEventsRequest;
 import dev.pmbot.v1.TailEventsResponse;
+import dev.pmbot.v1.VerifyArtifactRequest;
 import dev.pmbot.v1.VerifyChainRequest;
 import dev.pmbot.wire.Principal.Role;
 import io.grpc.Status;
@@ -268,6 +270,11 @@ final class FewFilesTest {
     long transfers = unfinishedUploads();
     assertTrue(
         FEWEST_TRANSFERS <= transfers && transfers < FILES / 4, transfers + " uploads are open");
+    // To be read, a file takes a place as well; before it is looked for.
+    VerifyArtifactRequest nothing =
+        VerifyArtifactRequest.newBuilder().setArtifactId("art_" + "0".repeat(32)).build();
+    Failures.of(
+        Reason.REASON_TOO_MANY_OPEN, () -> client.artifacts().verifyArtifact(nothing));
     int refused = 0;
     for (int number = 0; number < FILES; number++) {
       Uploads.Begun upload = uploads.get(number);
@@ -301,6 +308,7 @@ final class FewFilesTest {
             throw new AssertionError(other);
           }
         });
+    Failures.of(Reason.REASON_NOT_FOUND, () -> client.artifacts().verifyArtifact(nothing));
     assertEquals(List.of(), server.child().errors());
   }
 }
