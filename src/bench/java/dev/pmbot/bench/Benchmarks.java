@@ -142,7 +142,10 @@ public final class Benchmarks {
       Path jar, Path directory, boolean everything, String... options)
       throws IOException, InterruptedException {
     try (ServerProcess server = new ServerProcess(jar, directory, options)) {
-      return new Suite(server).measure(everything);
+      Map<String, Line> lines = new Suite(server).measure(everything);
+      // The tables come at the end, after a quarter of an hour: until then, this tells how it goes.
+      lines.forEach((name, line) -> System.err.println(name + ": " + line.text()));
+      return lines;
     } finally {
       ServerProcess.delete(directory);
     }
