@@ -118,6 +118,11 @@ public final class ConfinedServer implements AutoCloseable {
     }
   }
 
+  /** The lines of its log, but for the one that it serves. */
+  public List<String> loggedSinceItServes() {
+    return child.errors().stream().filter(line -> !line.contains(" serves ")).toList();
+  }
+
   /** The lines of its log that hold a text. */
   public List<String> logged(String text) {
     return child.errors().stream().filter(line -> line.contains(text)).toList();

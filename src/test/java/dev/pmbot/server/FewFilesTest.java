@@ -309,6 +309,6 @@ final class FewFilesTest {
           }
         });
     Failures.of(Reason.REASON_NOT_FOUND, () -> client.artifacts().verifyArtifact(nothing));
-    assertEquals(List.of(), server.child().errors());
+    assertEquals(List.of(), server.loggedSinceItServes());
   }
 }

@@ -206,7 +206,7 @@ final class LittleMemoryTest {
               + " MiB");
     }
     assertTrue(server.child().process().isAlive(), () -> server.child().errors().toString());
-    assertEquals(List.of(), server.child().errors());
+    assertEquals(List.of(), server.loggedSinceItServes());
   }
 
   /** Creates a run of a mebibyte, however often that takes, and keeps account of the refusals. */
