@@ -273,8 +273,7 @@ final class FewFilesTest {
     // To be read, a file takes a place as well; before it is looked for.
     VerifyArtifactRequest nothing =
         VerifyArtifactRequest.newBuilder().setArtifactId("art_" + "0".repeat(32)).build();
-    Failures.of(
-        Reason.REASON_TOO_MANY_OPEN, () -> client.artifacts().verifyArtifact(nothing));
+    Failures.of(Reason.REASON_TOO_MANY_OPEN, () -> client.artifacts().verifyArtifact(nothing));
     int refused = 0;
     for (int number = 0; number < FILES; number++) {
       Uploads.Begun upload = uploads.get(number);
