@@ -5,7 +5,7 @@ k-th call, and is started again. A server's point has a data directory of its ow
 its k-th commit or rename, and started again, as is the demo where it gave up. Points are tried for k = 1, 2, 3, … until
 a run meets no kill any more. Whatever was killed, the same run comes to its end and everything is there once.
 
-By default every second point is tried. `PMBOT_KILL_MATRIX=full` tries all of them, which takes some minutes.
+By default every third point is tried. `PMBOT_KILL_MATRIX=full` tries all of them, which takes some minutes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .mortal import KILLED, Death, live
 from .outcome import Outcome, examine
 
 FULL = os.environ.get("PMBOT_KILL_MATRIX") == "full"
-STEP = 1 if FULL else 2
-POINTS = 60
+STEP = 1 if FULL else 3
+POINTS = 40
 """So many there must be at least, or the matrix does not try what it is for."""
 LANES = 5
 """How many points are tried at a time: most of the time passes in waiting for a lost lease."""

@@ -31,7 +31,7 @@ from .rows import ENDED, SECOND, Approval, Interrupt, Json, Run
 STEPS = int(os.environ.get("PMBOT_MODEL_STEPS", "10000"))
 SEED = int(os.environ.get("PMBOT_MODEL_SEED", "1"))
 STEPS_OF_A_SEQUENCE = 100
-WHOLE_EACH = 10
+WHOLE_EACH = 25
 """After so many steps all is compared; after the others what concerns the run that the step was about."""
 MILLISECONDS_OF_A_STEP = 100
 """As long as a step may take on a machine that is much too busy, shrinking left out."""
