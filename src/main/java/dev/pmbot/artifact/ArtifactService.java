@@ -32,7 +32,6 @@ import io.grpc.stub.StreamObserver;
 import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** The calls about artifacts. */
@@ -109,7 +108,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
           file,
           uri -> {
             Hashed content = ArtifactFiles.io(file::finish);
-            return in(
+            return CallContext.in(
                 context,
                 () ->
                     calls.carryOut(
@@ -122,16 +121,6 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
                                         artifacts.keep(tx, announced, uri, content)))
                                 .build()));
           });
-    }
-  }
-
-  /** Goes on with a call on another thread. */
-  private static <T> T in(Context context, Supplier<T> work) {
-    Context before = context.attach();
-    try {
-      return work.get();
-    } finally {
-      context.detach(before);
     }
   }
 
@@ -161,13 +150,14 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
             .thenCompose(
                 answered ->
                     answered
-                        ? in(context, () -> register(request, announced, uri, null))
+                        ? CallContext.in(context, () -> register(request, announced, uri, null))
                         : files.register(
                             announced,
                             uri,
                             context::isCancelled,
                             content ->
-                                in(context, () -> register(request, announced, uri, content)))));
+                                CallContext.in(
+                                    context, () -> register(request, announced, uri, content)))));
   }
 
   private CompletableFuture<RegisterArtifactResponse> register(

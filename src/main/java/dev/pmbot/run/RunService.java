@@ -40,6 +40,7 @@ import dev.pmbot.v1.StartRunRequest;
 import dev.pmbot.v1.StartRunResponse;
 import dev.pmbot.v1.WatchRunRequest;
 import dev.pmbot.v1.WatchRunResponse;
+import dev.pmbot.wire.CallContext;
 import dev.pmbot.wire.Calls;
 import dev.pmbot.wire.Paging;
 import dev.pmbot.wire.ProtoText;
@@ -176,7 +177,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
     Context context = Context.current();
     AtomicBoolean repeated = new AtomicBoolean();
     Supplier<CompletableFuture<ClaimRunsResponse>> attempt =
-        () -> contextual(context, () -> claim(request, order, repeated));
+        () -> CallContext.in(context, () -> claim(request, order, repeated));
     long nanos = ProtoTime.nanos(request.getWait());
     if (nanos == 0) {
       Calls.answer(observer, attempt.get());
@@ -453,15 +454,6 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
           .setCursor(cursor)
           .setHeartbeat(AuditProtos.heartbeat(ends))
           .build();
-    }
-  }
-
-  private static <T> T contextual(Context context, Supplier<T> work) {
-    Context before = context.attach();
-    try {
-      return work.get();
-    } finally {
-      context.detach(before);
     }
   }
 }

@@ -64,19 +64,16 @@ public final class Calls {
                 store
                     .read(ahead)
                     .thenCompose(
-                        found -> {
-                          Context before = context.attach();
-                          try {
-                            return write(
-                                request,
-                                new byte[0],
-                                tx -> work.apply(tx, found),
-                                reply -> true,
-                                (tx, first) -> first);
-                          } finally {
-                            context.detach(before);
-                          }
-                        })));
+                        found ->
+                            CallContext.in(
+                                context,
+                                () ->
+                                    write(
+                                        request,
+                                        new byte[0],
+                                        tx -> work.apply(tx, found),
+                                        reply -> true,
+                                        (tx, first) -> first)))));
   }
 
   /**
