@@ -7,7 +7,6 @@ import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.Status;
-import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -169,14 +168,12 @@ public final class Drain implements ServerInterceptor {
         mayBeStored = asked && getMethodDescriptor().getType().serverSendsOneMessage();
       }
       if (told != null) {
-        StatusRuntimeException refusal =
-            Statuses.of(
-                mayBeStored
-                    ? Problem.outcomeUnknown(
-                        "the server stops, and has not done this yet; ask again with the same request_id")
-                    : Problem.shuttingDown());
-        Metadata trailers = refusal.getTrailers();
-        close(refusal.getStatus(), trailers == null ? new Metadata() : trailers);
+        Statuses.close(
+            this,
+            mayBeStored
+                ? Problem.outcomeUnknown(
+                    "the server stops, and has not done this yet; ask again with the same request_id")
+                : Problem.shuttingDown());
         // Nobody below learns otherwise that the call is over; an upload has a file to let go of.
         told.onCancel();
       }

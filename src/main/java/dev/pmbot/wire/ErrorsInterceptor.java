@@ -51,9 +51,7 @@ public final class ErrorsInterceptor implements ServerInterceptor {
 
     void refuse(Throwable failure) {
       if (!closed) {
-        StatusRuntimeException status = Statuses.of(explain(failure));
-        Metadata trailers = status.getTrailers();
-        close(status.getStatus(), trailers == null ? new Metadata() : trailers);
+        Statuses.close(this, explain(failure));
       }
     }
 

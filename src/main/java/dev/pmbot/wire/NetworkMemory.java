@@ -7,7 +7,6 @@ import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.ServerStreamTracer;
-import io.grpc.StatusRuntimeException;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.netty.shaded.io.netty.buffer.PooledByteBufAllocator;
 import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
@@ -122,9 +121,7 @@ public final class NetworkMemory extends ServerStreamTracer.Factory implements S
     }
 
     void end(Problem problem) {
-      StatusRuntimeException refusal = Statuses.of(problem);
-      Metadata trailers = refusal.getTrailers();
-      close(refusal.getStatus(), trailers == null ? new Metadata() : trailers);
+      Statuses.close(this, problem);
     }
 
     /** Nobody below learns otherwise that the call is over; an upload has a file to let go of. */

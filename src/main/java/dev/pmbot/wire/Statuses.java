@@ -10,6 +10,8 @@ import dev.pmbot.store.Ids;
 import dev.pmbot.store.StoreException;
 import dev.pmbot.store.SystemTime;
 import dev.pmbot.v1.Reason;
+import io.grpc.Metadata;
+import io.grpc.ServerCall;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
@@ -68,6 +70,13 @@ public final class Statuses {
     String incident = INCIDENTS.token().substring(0, 12);
     log.error("a defect of the server, which the caller knows as incident {}", incident, failure);
     return Problem.internal(incident);
+  }
+
+  /** Ends a call with what travels for a failure. */
+  static void close(ServerCall<?, ?> call, Throwable failure) {
+    StatusRuntimeException status = of(failure);
+    Metadata trailers = status.getTrailers();
+    call.close(status.getStatus(), trailers == null ? new Metadata() : trailers);
   }
 
   private static StatusRuntimeException of(Problem problem) {
