@@ -126,10 +126,9 @@ public final class ArtifactFiles {
   }
 
   private static RuntimeException leadsElsewhere(Throwable failure) {
-    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
-    return cause instanceof NameProblem problem
+    return failure instanceof NameProblem problem
         ? Problem.invalidField("uri", String.valueOf(problem.getMessage()))
-        : new CompletionException(cause);
+        : new CompletionException(failure);
   }
 
   private Hashed settled(NewArtifact announced, ArtifactUri uri, Reading.Read read) {
@@ -157,12 +156,10 @@ public final class ArtifactFiles {
     return Reading.of(files, path(row), Long.MAX_VALUE, readers, abandoned)
         .exceptionally(
             failure -> {
-              Throwable cause =
-                  failure instanceof CompletionException ? failure.getCause() : failure;
-              if (cause instanceof NameProblem) {
+              if (failure instanceof NameProblem) {
                 return Optional.empty(); // A link is at its place, or on the way there.
               }
-              throw new CompletionException(cause);
+              throw new CompletionException(failure);
             })
         .thenApply(
             read -> {
