@@ -4,8 +4,6 @@ import java.sql.Connection;
 import java.util.List;
 import org.apache.ibatis.datasource.unpooled.UnpooledDataSource;
 import org.apache.ibatis.mapping.Environment;
-import org.apache.ibatis.session.AutoMappingBehavior;
-import org.apache.ibatis.session.AutoMappingUnknownColumnBehavior;
 import org.apache.ibatis.session.Configuration;
 import org.apache.ibatis.session.ExecutorType;
 import org.apache.ibatis.session.LocalCacheScope;
@@ -24,15 +22,11 @@ final class Sessions {
     // The environment's data source is never asked: every session is opened over a given
     // connection.
     Configuration configuration =
-        new Configuration(
+        new RecordConfiguration(
             new Environment("given", new JdbcTransactionFactory(), new UnpooledDataSource()));
     configuration.setDefaultExecutorType(ExecutorType.REUSE);
     configuration.setLocalCacheScope(LocalCacheScope.STATEMENT);
     configuration.setCacheEnabled(false);
-    configuration.setMapUnderscoreToCamelCase(true);
-    configuration.setArgNameBasedConstructorAutoMapping(true);
-    configuration.setAutoMappingBehavior(AutoMappingBehavior.PARTIAL);
-    configuration.setAutoMappingUnknownColumnBehavior(AutoMappingUnknownColumnBehavior.NONE);
     configuration.setDefaultEnumTypeHandler(LowerCaseEnumHandler.class);
     // SQLite's driver has bytes, but no Blob objects.
     configuration

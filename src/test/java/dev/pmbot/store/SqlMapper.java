@@ -32,6 +32,18 @@ public interface SqlMapper {
   @Select("SELECT note, mood FROM notes WHERE note = #{note}")
   Note find(String note);
 
+  /** A note with its mood, and its columns in another order, and one more. */
+  @Select("SELECT mood, 1 AS more, note FROM notes WHERE note = #{note}")
+  Note findInAnotherOrder(String note);
+
+  /** A note without the column of its mood. */
+  @Select("SELECT note FROM notes WHERE note = #{note}")
+  Note findWithoutMood(String note);
+
+  /** Names of more than one word. */
+  @Select("SELECT 7 AS second_of_all, x'0102' AS the_first")
+  Worded worded();
+
   /** All notes. */
   @Select("SELECT note FROM notes ORDER BY note")
   List<String> all();
@@ -41,6 +53,10 @@ public interface SqlMapper {
     GOOD,
     NOT_SO_GOOD
   }
+
+  /** A row whose columns have names of several words. */
+  @SuppressWarnings("ArrayRecordComponent") // Read once.
+  record Worded(byte[] theFirst, long secondOfAll) {}
 
   /** A row. */
   record Note(String note, @Nullable Mood mood) {}

@@ -1,5 +1,6 @@
 package dev.pmbot.store;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
@@ -709,6 +710,23 @@ final class SqliteStoreTest {
                 tx -> String.valueOf(sql(tx).value("SELECT mood FROM notes WHERE note = 'a'")))));
     assertEquals(Mood.NOT_SO_GOOD, Await.value("a", store.read(tx -> sql(tx).find("a"))).mood());
     assertNull(Await.value("b", store.read(tx -> sql(tx).find("b"))).mood());
+  }
+
+  @Test
+  void aRecordIsMadeOfTheColumnsOfItsNames() {
+    Await.value(
+        "a note",
+        store.write(
+            "test", Store.NEVER, tx -> done(() -> sql(tx).addWithMood("a", Mood.NOT_SO_GOOD))));
+    assertEquals(
+        new SqlMapper.Note("a", Mood.NOT_SO_GOOD),
+        Await.value("in another order", store.read(tx -> sql(tx).findInAnotherOrder("a"))));
+    SqlMapper.Worded worded = Await.value("several words", store.read(tx -> sql(tx).worded()));
+    assertArrayEquals(new byte[] {1, 2}, worded.theFirst());
+    assertEquals(7, worded.secondOfAll());
+    Throwable failure =
+        Await.failure("without a column", store.read(tx -> sql(tx).findWithoutMood("a")));
+    assertTrue(String.valueOf(failure.getMessage()).contains("mood"), failure::toString);
   }
 
   @Test
