@@ -23,6 +23,16 @@ public interface ApprovalMapper {
   @Select("SELECT * FROM approvals WHERE approval_id = #{approvalId}")
   @Nullable ApprovalRow find(String approvalId);
 
+  /** The approvals with some ids, in no order. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM approvals
+      WHERE approval_id IN <foreach item="id" collection="approvalIds" open="(" separator="," close=")">#{id}</foreach>
+      </script>
+      """)
+  List<ApprovalRow> findAll(@Param("approvalIds") List<String> approvalIds);
+
   /** The pending approval that a run asked for itself, of a kind and with a payload. */
   @Select(
       """

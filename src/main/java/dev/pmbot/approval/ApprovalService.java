@@ -90,7 +90,8 @@ public final class ApprovalService extends ApprovalServiceGrpc.ApprovalServiceIm
               Paging.filtered(
                   request,
                   (behind, limit) -> approvals.look(tx, query, behind, limit),
-                  approvalId -> approvals.get(tx, approvalId),
+                  approvalIds -> approvals.getAll(tx, approvalIds),
+                  ApprovalRow::approvalId,
                   ApprovalProtos::toProto);
           return ListApprovalsResponse.newBuilder()
               .addAllApprovals(page.items())

@@ -306,6 +306,11 @@ public final class Approvals {
     return row;
   }
 
+  /** The approvals with some ids, those that there are, in no order. */
+  public List<ApprovalRow> getAll(Tx tx, List<String> approvalIds) {
+    return tx.mapper(ApprovalMapper.class).findAll(approvalIds);
+  }
+
   /** Refuses a query that names what does not exist. */
   void admit(Tx tx, ApprovalQuery query) {
     runs.admit(tx, query.workspaceId(), query.runId());

@@ -24,6 +24,16 @@ public interface ArtifactMapper {
   @Select("SELECT * FROM artifacts WHERE artifact_id = #{artifactId}")
   @Nullable ArtifactRow find(String artifactId);
 
+  /** The artifacts with some ids, in no order. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM artifacts
+      WHERE artifact_id IN <foreach item="id" collection="artifactIds" open="(" separator="," close=")">#{id}</foreach>
+      </script>
+      """)
+  List<ArtifactRow> findAll(@Param("artifactIds") List<String> artifactIds);
+
   /** The run's artifact at a place. */
   @Select("SELECT * FROM artifacts WHERE run_id = #{runId} AND uri = #{uri}")
   @Nullable ArtifactRow findByUri(String runId, String uri);

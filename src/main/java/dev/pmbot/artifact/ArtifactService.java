@@ -217,7 +217,8 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
               Paging.filtered(
                   request,
                   (behind, limit) -> artifacts.look(tx, query, behind, limit),
-                  artifactId -> artifacts.get(tx, artifactId),
+                  artifactIds -> artifacts.getAll(tx, artifactIds),
+                  ArtifactRow::artifactId,
                   ArtifactProtos::toProto);
           return ListArtifactsResponse.newBuilder()
               .addAllArtifacts(page.items())

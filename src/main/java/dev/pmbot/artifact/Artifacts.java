@@ -138,6 +138,11 @@ public final class Artifacts {
     return row;
   }
 
+  /** The artifacts with some ids, those that there are, in no order. */
+  List<ArtifactRow> getAll(Tx tx, List<String> artifactIds) {
+    return tx.mapper(ArtifactMapper.class).findAll(artifactIds);
+  }
+
   /**
    * The hash of a run's artifact, as this server found it; none when the run has no such artifact
    * in the data directory.

@@ -235,6 +235,18 @@ public interface AuditMapper {
   @Select("SELECT * FROM audit_events WHERE workspace_id = #{workspaceId} AND seq = #{seq}")
   @Nullable EventRow at(String workspaceId, long seq);
 
+  /** The events at some seqs, in no order. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM audit_events
+      WHERE workspace_id = #{workspaceId}
+        AND seq IN <foreach item="seq" collection="seqs" open="(" separator="," close=")">#{seq}</foreach>
+      </script>
+      """)
+  List<EventRow> atAll(
+      @Param("workspaceId") @Nullable String workspaceId, @Param("seqs") List<Long> seqs);
+
   /** Where the first transaction behind a seq begins. */
   @Select(
       """

@@ -65,7 +65,8 @@ public final class AuditService extends AuditServiceGrpc.AuditServiceImplBase {
               Paging.filtered(
                   request,
                   (behind, limit) -> EventSearch.look(tx, query, behind, limit),
-                  key -> EventSearch.found(tx, query, key),
+                  keys -> EventSearch.found(tx, query, keys),
+                  event -> EventSearch.key(query, event),
                   AuditProtos::toProto);
           return ListEventsResponse.newBuilder()
               .addAllEvents(page.items())

@@ -5,7 +5,6 @@ import dev.pmbot.wire.Created;
 import dev.pmbot.wire.Looked;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,13 +29,12 @@ final class EventSearch {
   /** Looks at the next events behind a key, newest first. */
   static List<Looked> look(Tx tx, EventQuery query, @Nullable String behind, int limit) {
     AuditMapper mapper = tx.mapper(AuditMapper.class);
-    boolean ofOneRunOrThread = query.runId() != null || query.threadId() != null;
-    if (!ofOneRunOrThread && !query.created().equals(Created.ANY)) {
+    if (isByTime(query)) {
       long before = behind == null ? query.created().before() : createdAt(behind);
       return mapper.lookAtTimes(query, before, behind == null ? 0 : seq(behind), limit);
     }
     long before = behind == null ? Long.MAX_VALUE : seq(behind);
-    if (!ofOneRunOrThread && query.nodeId() == null && query.typePrefix() != null) {
+    if (!isOfOneRunOrThread(query) && query.nodeId() == null && query.typePrefix() != null) {
       List<String> types = types(mapper, query, query.typePrefix());
       if (types.isEmpty()) {
         return List.of();
@@ -46,6 +44,15 @@ final class EventSearch {
       }
     }
     return mapper.look(query, before, limit);
+  }
+
+  private static boolean isOfOneRunOrThread(EventQuery query) {
+    return query.runId() != null || query.threadId() != null;
+  }
+
+  /** Whether the list is in the order of time; else it is in that of seq. */
+  private static boolean isByTime(EventQuery query) {
+    return !isOfOneRunOrThread(query) && !query.created().equals(Created.ANY);
   }
 
   /** The types that begin so, or more than can be looked at one by one. */
@@ -63,10 +70,17 @@ final class EventSearch {
     return types;
   }
 
-  /** The event with a key. */
-  static EventRow found(Tx tx, EventQuery query, String key) {
-    return Objects.requireNonNull(
-        tx.mapper(AuditMapper.class).at(String.valueOf(query.workspaceId()), seq(key)));
+  /** The events with some keys, in no order. */
+  static List<EventRow> found(Tx tx, EventQuery query, List<String> keys) {
+    return tx.mapper(AuditMapper.class)
+        .atAll(query.workspaceId(), keys.stream().map(EventSearch::seq).toList());
+  }
+
+  /** The key that a query finds an event by. */
+  static String key(EventQuery query, EventRow event) {
+    return isByTime(query)
+        ? event.createdAt() + BETWEEN + event.seq()
+        : String.valueOf(event.seq());
   }
 
   /** The seq that a key ends with. */

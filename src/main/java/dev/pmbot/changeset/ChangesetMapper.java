@@ -23,6 +23,16 @@ public interface ChangesetMapper {
   @Select("SELECT * FROM changeset_bundles WHERE changeset_id = #{changesetId}")
   @Nullable ChangesetRow find(String changesetId);
 
+  /** The changesets with some ids, in no order. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM changeset_bundles
+      WHERE changeset_id IN <foreach item="id" collection="changesetIds" open="(" separator="," close=")">#{id}</foreach>
+      </script>
+      """)
+  List<ChangesetRow> findAll(@Param("changesetIds") List<String> changesetIds);
+
   /**
    * Moves a changeset from one status to another; the new row, or none when it was not in the
    * first.

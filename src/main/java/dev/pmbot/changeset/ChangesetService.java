@@ -68,7 +68,8 @@ public final class ChangesetService extends ChangesetServiceGrpc.ChangesetServic
               Paging.filtered(
                   request,
                   (behind, limit) -> changesets.look(tx, query, behind, limit),
-                  changesetId -> changesets.get(tx, changesetId),
+                  changesetIds -> changesets.getAll(tx, changesetIds),
+                  ChangesetRow::changesetId,
                   ChangesetProtos::toProto);
           return ListChangesetsResponse.newBuilder()
               .addAllChangesets(page.items())

@@ -167,6 +167,11 @@ public final class Changesets {
     return row;
   }
 
+  /** The changesets with some ids, those that there are, in no order. */
+  List<ChangesetRow> getAll(Tx tx, List<String> changesetIds) {
+    return tx.mapper(ChangesetMapper.class).findAll(changesetIds);
+  }
+
   /**
    * Refuses a query that names what does not exist, or what is of another workspace than it names.
    *

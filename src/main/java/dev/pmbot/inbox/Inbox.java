@@ -88,9 +88,36 @@ public final class Inbox {
     return item(tx, Place.parse(place).id);
   }
 
+  /** The items at some places, as they are now, in no order. */
+  List<Item> at(Tx tx, List<String> places) {
+    List<String> questions = new ArrayList<>();
+    List<String> others = new ArrayList<>();
+    for (String place : places) {
+      String id = Place.parse(place).id;
+      (isQuestion(id) ? questions : others).add(id);
+    }
+    List<Item> items = new ArrayList<>();
+    if (!questions.isEmpty()) {
+      interrupts.getAll(tx, questions).forEach(row -> items.add(new Item.OfInterrupt(row)));
+    }
+    if (!others.isEmpty()) {
+      approvals.getAll(tx, others).forEach(row -> items.add(new Item.OfApproval(row)));
+    }
+    return items;
+  }
+
+  /** The place of an item that waits. */
+  static String place(Item item) {
+    return new Place(item.risk(), item.createdAt(), item.id()).key();
+  }
+
+  private static boolean isQuestion(String id) {
+    return id.startsWith("intr_");
+  }
+
   /** The item with an id, as it is now. */
   Item item(Tx tx, String id) {
-    return id.startsWith("intr_")
+    return isQuestion(id)
         ? new Item.OfInterrupt(interrupts.get(tx, id))
         : new Item.OfApproval(approvals.get(tx, id));
   }

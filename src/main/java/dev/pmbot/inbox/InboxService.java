@@ -56,7 +56,8 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
               Paging.filtered(
                   request,
                   (behind, limit) -> inbox.look(tx, query, behind, limit),
-                  place -> inbox.at(tx, place),
+                  places -> inbox.at(tx, places),
+                  Inbox::place,
                   InboxService::toProto);
           return ListInboxResponse.newBuilder()
               .addAllItems(page.items())

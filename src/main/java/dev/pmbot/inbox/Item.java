@@ -13,6 +13,9 @@ sealed interface Item {
   /** How bad it could be. */
   Risk risk();
 
+  /** Since when it waits, in microseconds since the epoch. */
+  long createdAt();
+
   /** Whether it asks for this. */
   boolean isOf(ItemKind kind);
 
@@ -26,6 +29,11 @@ sealed interface Item {
     @Override
     public Risk risk() {
       return row.risk();
+    }
+
+    @Override
+    public long createdAt() {
+      return row.createdAt();
     }
 
     @Override
@@ -50,6 +58,11 @@ sealed interface Item {
     @Override
     public Risk risk() {
       return row.risk();
+    }
+
+    @Override
+    public long createdAt() {
+      return row.createdAt();
     }
 
     @Override

@@ -27,6 +27,16 @@ public interface InterruptMapper {
   @Select("SELECT * FROM interrupts WHERE interrupt_id = #{interruptId}")
   @Nullable InterruptRow find(String interruptId);
 
+  /** The questions with some ids, in no order. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM interrupts
+      WHERE interrupt_id IN <foreach item="id" collection="interruptIds" open="(" separator="," close=")">#{id}</foreach>
+      </script>
+      """)
+  List<InterruptRow> findAll(@Param("interruptIds") List<String> interruptIds);
+
   /** The newest generation of a question. */
   @Select(
       """

@@ -111,7 +111,8 @@ public final class InterruptService extends InterruptServiceGrpc.InterruptServic
               Paging.filtered(
                   request,
                   (behind, limit) -> interrupts.look(tx, query, behind, limit),
-                  interruptId -> interrupts.get(tx, interruptId),
+                  interruptIds -> interrupts.getAll(tx, interruptIds),
+                  InterruptRow::interruptId,
                   InterruptProtos::toProto);
           return ListInterruptsResponse.newBuilder()
               .addAllInterrupts(page.items())

@@ -359,6 +359,11 @@ public final class Interrupts implements Approvals.Follower {
     return row;
   }
 
+  /** The questions with some ids, those that there are, in no order. */
+  public List<InterruptRow> getAll(Tx tx, List<String> interruptIds) {
+    return mapper(tx).findAll(interruptIds);
+  }
+
   /** Refuses runs that do not exist. */
   void admit(Tx tx, List<String> runIds) {
     runIds.forEach(runId -> runs.get(tx, runId));

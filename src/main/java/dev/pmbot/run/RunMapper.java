@@ -25,6 +25,16 @@ public interface RunMapper {
   @Select("SELECT * FROM runs WHERE run_id = #{runId}")
   @Nullable RunRow find(String runId);
 
+  /** The runs with some ids, in no order. */
+  @Select(
+      """
+      <script>
+      SELECT * FROM runs
+      WHERE run_id IN <foreach item="id" collection="runIds" open="(" separator="," close=")">#{id}</foreach>
+      </script>
+      """)
+  List<RunRow> findAll(@Param("runIds") List<String> runIds);
+
   /**
    * Looks at runs between two ids, newest first: from the index that serves a way, and at what else
    * the query asks in each row.

@@ -132,7 +132,8 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
               Paging.filtered(
                   request,
                   (behind, limit) -> runs.look(tx, query, behind, limit),
-                  runId -> runs.get(tx, runId),
+                  runIds -> runs.getAll(tx, runIds),
+                  RunRow::runId,
                   RunProtos::toProto);
           return ListRunsResponse.newBuilder()
               .addAllRuns(page.items())

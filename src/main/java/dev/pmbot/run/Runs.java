@@ -145,6 +145,11 @@ public final class Runs implements RunAccess {
     return row;
   }
 
+  /** The runs with some ids, those that there are, in no order. */
+  List<RunRow> getAll(Tx tx, List<String> runIds) {
+    return tx.mapper(RunMapper.class).findAll(runIds);
+  }
+
   /** The runs on threads that were cleared and have not ended, oldest first. */
   public List<String> unfinishedOn(Tx tx, List<String> threadIds) {
     return tx.mapper(RunMapper.class).unfinishedOn(threadIds);

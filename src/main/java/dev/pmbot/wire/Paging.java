@@ -7,7 +7,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -76,6 +79,19 @@ public final class Paging {
       return items.size() == place.size;
     }
 
+    /**
+     * How many more rows are worth reading at once. How large rows are is not known before one is
+     * read: so first one, then as many as are likely to fit, and one that ends the page.
+     */
+    int wanted() {
+      if (items.isEmpty()) {
+        return 1;
+      }
+      long average = bytes / items.size() + 1;
+      long fitting = Math.max(0, LARGEST_PAGE_BYTES - bytes) / average + 1;
+      return (int) Math.min(fitting, Math.min(place.size - items.size(), ROWS_AT_ONCE));
+    }
+
     /** Adds an item, unless it is too large to share the page with the others. */
     boolean add(P item) {
       int size = item.getSerializedSize();
@@ -126,11 +142,16 @@ public final class Paging {
    * that goes on behind the last of them: a page may hold fewer than asked for, even none, and only
    * an empty token is the end.
    *
-   * @param rowOf the row with a key that was looked at
+   * @param rowsOf the rows with some keys that were looked at, each of them, in any order
+   * @param keyOf the key that a row was looked at by
    * @throws Problem INVALID_PAGE_TOKEN
    */
   public static <T, P extends Message> Page<P> filtered(
-      Message request, Look look, Function<String, T> rowOf, Function<T, P> toProto) {
+      Message request,
+      Look look,
+      Function<List<String>, List<T>> rowsOf,
+      Function<T, String> keyOf,
+      Function<T, P> toProto) {
     Place place = Place.of(request);
     String key = place.key;
     Items<P> items = new Items<>(place);
@@ -139,9 +160,10 @@ public final class Paging {
     while (looked < MOST_LOOKED_AT) {
       int limit = Math.min(atOnce, MOST_LOOKED_AT - looked);
       List<Looked> rows = look.behind(key, limit);
+      Taken<T> taken = new Taken<>(rows, rowsOf, keyOf);
       for (Looked row : rows) {
         if (row.isTaken()) {
-          if (items.isFull() || !items.add(toProto.apply(rowOf.apply(row.key())))) {
+          if (items.isFull() || !items.add(toProto.apply(taken.next(items.wanted())))) {
             return items.endingAt(key);
           }
         }
@@ -154,6 +176,46 @@ public final class Paging {
       atOnce = Math.min(2 * atOnce, MOST_LOOKED_AT_ONCE);
     }
     return items.endingAt(key);
+  }
+
+  /** The rows that a look takes, in its order, fetched as they are wanted. */
+  private static final class Taken<T> {
+    private final Iterator<String> keys;
+    private final Function<List<String>, List<T>> rowsOf;
+    private final Function<T, String> keyOf;
+    private Iterator<T> fetched = List.<T>of().iterator();
+
+    Taken(List<Looked> looked, Function<List<String>, List<T>> rowsOf, Function<T, String> keyOf) {
+      keys = looked.stream().filter(Looked::isTaken).map(Looked::key).iterator();
+      this.rowsOf = rowsOf;
+      this.keyOf = keyOf;
+    }
+
+    /** The next row; if it is not there yet, so many are fetched. */
+    T next(int wanted) {
+      if (!fetched.hasNext()) {
+        fetched = fetch(wanted);
+      }
+      return fetched.next();
+    }
+
+    private Iterator<T> fetch(int count) {
+      List<String> wanted = new ArrayList<>(count);
+      while (wanted.size() < count && keys.hasNext()) {
+        wanted.add(keys.next());
+      }
+      Map<String, T> byKey = new HashMap<>();
+      rowsOf.apply(wanted).forEach(row -> byKey.put(keyOf.apply(row), row));
+      List<T> rows = new ArrayList<>(count);
+      for (String key : wanted) {
+        T row = byKey.get(key);
+        if (row == null) {
+          throw new IllegalStateException("a row was looked at and is not there: " + key);
+        }
+        rows.add(row);
+      }
+      return rows.iterator();
+    }
   }
 
   /** Two methods may be asked in the same bytes; the type's name tells them apart. */

@@ -69,6 +69,12 @@ final class ApprovalPlansTest {
   }
 
   @Test
+  void someAreFoundByTheirKeys() throws SQLException {
+    assertServedBy(
+        "sqlite_autoindex_approvals_1", mapper -> mapper.findAll(List.of("appr_1", "appr_2")));
+  }
+
+  @Test
   void whatARunAskedForIsFound() throws SQLException {
     assertServedBy(
         "approvals_asked", mapper -> mapper.asked("run_1", ApprovalKind.SPEND, "0".repeat(64)));

@@ -172,6 +172,10 @@ final class ArtifactListTest {
   void oneIsFoundByItsKeyAndByItsPlace(@TempDir Path folder) throws SQLException {
     try (QueryPlans plans = new QueryPlans(folder, ArtifactMapper.class)) {
       plans.assertServedBy(
+          "sqlite_autoindex_artifacts_1",
+          ArtifactMapper.class,
+          mapper -> mapper.findAll(List.of("art_1", "art_2")));
+      plans.assertServedBy(
           "sqlite_autoindex_artifacts_1", ArtifactMapper.class, mapper -> mapper.find("art_1"));
       plans.assertServedBy(
           "artifacts_run_uri",

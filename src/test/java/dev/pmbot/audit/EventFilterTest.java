@@ -193,7 +193,7 @@ final class EventFilterTest {
               && filter.getThreadId().isEmpty();
       assertEquals(
           expected.stream().sorted((byTime ? BY_TIME : OLDEST_FIRST).reversed()).toList(),
-          list(filter, 1 + random.nextInt(9)),
+          list(filter, 1 + random.nextInt(40)),
           filter::toString);
       assertEquals(expected, streamed(filter), filter::toString);
       taken += expected.isEmpty() ? 0 : 1;

@@ -81,6 +81,7 @@ final class EventPlansTest {
         mapper -> mapper.after(Scope.workspace("ws"), "ws", 7, 25, event -> true));
     plans.assertServedBy(BY_SEQ, AuditMapper.class, mapper -> mapper.before("ws", 7, 25));
     plans.assertServedBy(BY_SEQ, AuditMapper.class, mapper -> mapper.at("ws", 7));
+    plans.assertServedBy(BY_SEQ, AuditMapper.class, mapper -> mapper.atAll("ws", List.of(7L, 9L)));
     plans.assertServedBy(BY_SEQ, AuditMapper.class, mapper -> mapper.nextTransaction("ws", 7));
   }
 }

@@ -4,6 +4,7 @@ import dev.pmbot.store.QueryPlans;
 import dev.pmbot.wire.Created;
 import java.nio.file.Path;
 import java.sql.SQLException;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -49,6 +50,10 @@ final class ChangesetPlansTest {
           "sqlite_autoindex_changeset_bundles_1",
           ChangesetMapper.class,
           mapper -> mapper.find("cs_1"));
+      plans.assertServedBy(
+          "sqlite_autoindex_changeset_bundles_1",
+          ChangesetMapper.class,
+          mapper -> mapper.findAll(List.of("cs_1", "cs_2")));
     }
   }
 }

@@ -73,6 +73,12 @@ final class InterruptPlansTest {
   }
 
   @Test
+  void someAreFoundByTheirKeys() throws SQLException {
+    assertServedBy(
+        "sqlite_autoindex_interrupts_1", mapper -> mapper.findAll(List.of("intr_1", "intr_2")));
+  }
+
+  @Test
   void whatIsToBeHandedOverIsFound() throws SQLException {
     assertServedBy("interrupts_to_deliver_by_run", mapper -> mapper.toDeliver(List.of("run_1")));
   }

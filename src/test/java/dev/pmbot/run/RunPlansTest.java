@@ -60,6 +60,16 @@ final class RunPlansTest {
   }
 
   @Test
+  void someAreFoundByTheirKeys() throws SQLException {
+    try (QueryPlans plans = new QueryPlans(folder, RunMapper.class)) {
+      plans.assertServedBy(
+          "sqlite_autoindex_runs_1",
+          RunMapper.class,
+          mapper -> mapper.findAll(List.of("run_1", "run_2")));
+    }
+  }
+
+  @Test
   void aThreadIsLookedUpByItself() throws SQLException {
     try (QueryPlans plans = new QueryPlans(folder, RunMapper.class)) {
       plans.assertServedBy(

@@ -2,9 +2,11 @@ package dev.pmbot.wire;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.pmbot.kit.Failures;
+import dev.pmbot.kit.Pages;
 import dev.pmbot.kit.Scenario;
 import dev.pmbot.kit.TestServer;
 import dev.pmbot.v1.CreateRunResponse;
@@ -24,11 +26,15 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -200,6 +206,155 @@ final class PagingTest {
     assertEquals(9, new HashSet<>(names).size());
     assertEquals("large 8", names.get(0));
     assertEquals("large 0", names.get(8));
+  }
+
+  @Test
+  void aFilteredListIsInItsOrderHoweverLargeItsPages() {
+    Workspace workspace = scenario.workspace();
+    List<String> all = new ArrayList<>();
+    for (int count = 0; count < 60; count++) {
+      all.add(0, scenario.propose(workspace).getRun().getRunId());
+    }
+    for (int size : List.of(1, 24, 25, 26, 50, 51, 59, 60, 61)) {
+      List<Run> found =
+          Pages.all(token -> proposed(workspace, size, token), ListRunsResponse::getRunsList);
+      assertEquals(all, found.stream().map(Run::getRunId).toList(), "pages of " + size);
+    }
+  }
+
+  @Test
+  void aFilteredPageAlsoEndsAtAMebibyte() {
+    Workspace workspace = scenario.workspace();
+    // 34 of them are less than a mebibyte, 35 are more.
+    String specification = "{\"note\":\"" + "x".repeat(30_000) + "\"}";
+    List<String> all = new ArrayList<>();
+    for (int count = 0; count < 72; count++) {
+      all.add(
+          0,
+          server
+              .as(Role.OPERATOR)
+              .runs()
+              .createRun(scenario.newRun(workspace).setAgentRunSpecJson(specification).build())
+              .getRun()
+              .getRunId());
+    }
+    List<String> seen = new ArrayList<>();
+    List<Integer> sizes = new ArrayList<>();
+    String token = "";
+    do {
+      ListRunsResponse page = proposed(workspace, 500, token);
+      sizes.add(page.getRunsCount());
+      page.getRunsList().forEach(run -> seen.add(run.getRunId()));
+      token = page.getNextPageToken();
+    } while (!token.isEmpty());
+    assertEquals(List.of(34, 34, 4), sizes);
+    assertEquals(all, seen);
+  }
+
+  /** A filtered list of keys, the largest first, and how many rows were read each time. */
+  private static final class Keys {
+    private final List<String> keys;
+    private final int everyOther;
+    private final int bytes;
+    private final List<Integer> reads = new ArrayList<>();
+
+    /**
+     * So many keys.
+     *
+     * @param everyOther the first of so many is shown
+     * @param bytes how large a row is
+     */
+    Keys(int count, int everyOther, int bytes) {
+      keys =
+          IntStream.iterate(count, key -> key > 0, key -> key - 1)
+              .mapToObj("%05d"::formatted)
+              .toList();
+      this.everyOther = everyOther;
+      this.bytes = bytes;
+    }
+
+    private List<Looked> look(@Nullable String behind, int limit) {
+      int from = behind == null ? 0 : keys.indexOf(behind) + 1;
+      return IntStream.range(from, Math.min(keys.size(), from + limit))
+          .mapToObj(index -> new Looked(keys.get(index), index % everyOther == 0))
+          .toList();
+    }
+
+    /** The rows, in the order of their keys, as an index may give them. */
+    private List<String> read(List<String> wanted) {
+      reads.add(wanted.size());
+      return wanted.stream().sorted(Comparator.naturalOrder()).toList();
+    }
+
+    Paging.Page<Run> page(int size, String token) {
+      return Paging.filtered(
+          ListRunsRequest.newBuilder().setPageSize(size).setPageToken(token).build(),
+          this::look,
+          this::read,
+          Function.identity(),
+          key -> Run.newBuilder().setRunId(key).setGoal("x".repeat(bytes)).build());
+    }
+
+    /** How many rows are read each time for the first page. */
+    List<Integer> reads(int size) {
+      reads.clear();
+      page(size, "");
+      return List.copyOf(reads);
+    }
+
+    List<String> all(int size) {
+      List<String> shown = new ArrayList<>();
+      String token = "";
+      do {
+        Paging.Page<Run> page = page(size, token);
+        page.items().forEach(run -> shown.add(run.getRunId()));
+        token = page.nextPageToken();
+      } while (!token.isEmpty());
+      return shown;
+    }
+  }
+
+  @Test
+  void rowsAreReadAFewAtATimeAndNoneBeyondThePage() {
+    Keys small = new Keys(200, 1, 10);
+    assertEquals(List.of(1), small.reads(1));
+    assertEquals(List.of(1, 24), small.reads(25));
+    assertEquals(List.of(1, 25), small.reads(26));
+    assertEquals(List.of(1, 25, 24), small.reads(50));
+    assertEquals(List.of(1, 25, 25, 25, 25, 25, 25, 25, 24), small.reads(500));
+    assertEquals(List.of(1, 1), new Keys(200, 1, 600_000).reads(500), "one fits");
+    assertEquals(List.of(1, 25, 9), new Keys(200, 1, 30_000).reads(500), "34 fit");
+    assertEquals(List.of(1, 25, 24), new Keys(200, 2, 10).reads(50), "of 51, then of 102");
+    assertEquals(List.of(), new Keys(0, 1, 10).reads(50));
+  }
+
+  @Test
+  void rowsThatComeInAnotherOrderAreShownInTheLists() {
+    for (int everyOther : List.of(1, 2, 7)) {
+      for (int bytes : List.of(10, 30_000, 600_000)) {
+        Keys keys = new Keys(90, everyOther, bytes);
+        List<String> shown =
+            keys.look(null, 90).stream().filter(Looked::isTaken).map(Looked::key).toList();
+        for (int size : List.of(3, 25, 26, 500)) {
+          assertEquals(shown, keys.all(size), "pages of " + size);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aRowThatWasLookedAtIsNeverLeftOut() {
+    ListRunsRequest request = ListRunsRequest.newBuilder().setPageSize(9).build();
+    Keys keys = new Keys(3, 1, 10);
+    assertThrows(
+        IllegalStateException.class,
+        () ->
+            Paging.filtered(
+                request,
+                keys::look,
+                wanted -> wanted.subList(1, wanted.size()),
+                Function.identity(),
+                key -> Run.newBuilder().setRunId(key).build()));
   }
 
   @Test
