@@ -366,7 +366,7 @@ public final class Interrupts implements Approvals.Follower {
 
   /** Refuses runs that do not exist. */
   void admit(Tx tx, List<String> runIds) {
-    runIds.forEach(runId -> runs.get(tx, runId));
+    runIds.forEach(runId -> runs.status(tx, runId));
   }
 
   /**
@@ -396,7 +396,7 @@ public final class Interrupts implements Approvals.Follower {
   }
 
   private boolean hasEnded(Tx tx, String runId) {
-    return runs.get(tx, runId).status().isEnded();
+    return runs.status(tx, runId).isEnded();
   }
 
   /** Refuses a query that names what does not exist. */

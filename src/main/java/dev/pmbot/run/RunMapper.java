@@ -25,6 +25,10 @@ public interface RunMapper {
   @Select("SELECT * FROM runs WHERE run_id = #{runId}")
   @Nullable RunRow find(String runId);
 
+  /** Where the run with an id stands. */
+  @Select("SELECT status FROM runs WHERE run_id = #{runId}")
+  @Nullable RunStatus status(String runId);
+
   /** The runs with some ids, in no order. */
   @Select(
       """

@@ -438,7 +438,7 @@ public final class RunService extends RunServiceGrpc.RunServiceImplBase {
 
     @Override
     public boolean isOver(Tx tx) {
-      return runs.get(tx, runId).status().isEnded();
+      return runs.status(tx, runId).isEnded();
     }
 
     @Override

@@ -150,6 +150,15 @@ public final class Runs implements RunAccess {
     return tx.mapper(RunMapper.class).findAll(runIds);
   }
 
+  /** Where the run with an id stands: cheaper than all of it, whose spec may be long. */
+  public RunStatus status(Tx tx, String runId) {
+    RunStatus status = tx.mapper(RunMapper.class).status(runId);
+    if (status == null) {
+      throw Problem.notFound("run", runId);
+    }
+    return status;
+  }
+
   /** The runs on threads that were cleared and have not ended, oldest first. */
   public List<String> unfinishedOn(Tx tx, List<String> threadIds) {
     return tx.mapper(RunMapper.class).unfinishedOn(threadIds);
