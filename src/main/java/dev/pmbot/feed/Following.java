@@ -185,7 +185,7 @@ final class Following<E extends LoggedEvent, R extends MessageLite> {
       }
     }
     store
-        .read(this::readSome)
+        .read(call::isCancelled, this::readSome)
         .whenCompleteAsync(
             (step, failure) -> {
               if (failure != null) {

@@ -359,7 +359,7 @@ final class GroupCommitWriter implements AutoCloseable {
     boolean isAbandoned() {
       boolean gone = abandoned.getAsBoolean();
       if (gone) {
-        outcome = new StoreException(StoreException.Kind.ABANDONED, "the caller has gone", null);
+        outcome = StoreException.abandoned();
       }
       return gone;
     }

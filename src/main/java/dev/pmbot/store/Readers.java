@@ -11,6 +11,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 import org.apache.ibatis.session.SqlSession;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -43,10 +44,10 @@ final class Readers implements AutoCloseable {
             task -> new Thread(task, "pmbot-reader-" + number.incrementAndGet()));
   }
 
-  <T> CompletableFuture<T> submit(Work<T> work) {
+  <T> CompletableFuture<T> submit(BooleanSupplier abandoned, Work<T> work) {
     CompletableFuture<T> future = new CompletableFuture<>();
     try {
-      threads.execute(() -> carryOut(work, future));
+      threads.execute(() -> carryOut(abandoned, work, future));
     } catch (RejectedExecutionException refused) {
       StoreException.Kind kind =
           threads.isShutdown() ? StoreException.Kind.CLOSED : StoreException.Kind.QUEUE_FULL;
@@ -55,7 +56,13 @@ final class Readers implements AutoCloseable {
     return future;
   }
 
-  private <T> void carryOut(Work<T> work, CompletableFuture<T> future) {
+  private <T> void carryOut(BooleanSupplier abandoned, Work<T> work, CompletableFuture<T> future) {
+    // Who has waited in vain and left must not take the turn of those who still wait: under more
+    // reads than can be done, nobody would be served any more.
+    if (abandoned.getAsBoolean()) {
+      future.completeExceptionally(StoreException.abandoned());
+      return;
+    }
     T result;
     try {
       result = read(work);

@@ -150,8 +150,8 @@ public final class SqliteInspection implements Store {
   }
 
   @Override
-  public <T> CompletableFuture<T> read(Work<T> work) {
-    return readers.submit(work);
+  public <T> CompletableFuture<T> read(BooleanSupplier abandoned, Work<T> work) {
+    return readers.submit(abandoned, work);
   }
 
   @Override

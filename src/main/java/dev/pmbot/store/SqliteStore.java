@@ -12,7 +12,7 @@ import java.util.function.BooleanSupplier;
 
 /** The database in a SQLite file. */
 public final class SqliteStore implements Store {
-  private static final int READERS = 4;
+  static final int READERS = 4;
   private static final Duration LONGEST_REPLIES = Duration.ofSeconds(2);
 
   private final Sqlite sqlite;
@@ -52,8 +52,8 @@ public final class SqliteStore implements Store {
   }
 
   @Override
-  public <T> CompletableFuture<T> read(Work<T> work) {
-    return readers.submit(work);
+  public <T> CompletableFuture<T> read(BooleanSupplier abandoned, Work<T> work) {
+    return readers.submit(abandoned, work);
   }
 
   @Override

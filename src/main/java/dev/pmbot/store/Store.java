@@ -25,8 +25,18 @@ public interface Store extends AutoCloseable {
    */
   <T> CompletableFuture<T> write(String actor, BooleanSupplier abandoned, Work<T> work);
 
-  /** Does a unit of work in a transaction that only reads, on a thread of the store. */
-  <T> CompletableFuture<T> read(Work<T> work);
+  /**
+   * Does a unit of work in a transaction that only reads, on a thread of the store.
+   *
+   * @param abandoned whether the caller has gone; asked just before the unit's turn
+   * @return failed with what the work threw, or with a {@link StoreException}
+   */
+  <T> CompletableFuture<T> read(BooleanSupplier abandoned, Work<T> work);
+
+  /** Does a unit of work that only reads, and that no caller can take back. */
+  default <T> CompletableFuture<T> read(Work<T> work) {
+    return read(NEVER, work);
+  }
 
   /** How many units wait for their turn to write. */
   int waitingWrites();

@@ -33,6 +33,10 @@ public final class StoreException extends RuntimeException {
     this.kind = kind;
   }
 
+  static StoreException abandoned() {
+    return new StoreException(Kind.ABANDONED, "the caller has gone", null);
+  }
+
   /** What it means. */
   public Kind kind() {
     return kind;

@@ -40,7 +40,7 @@ public final class Calls {
 
   /** Answers with what the work reads. */
   public <R extends Message> void read(StreamObserver<R> observer, Work<R> work) {
-    answer(observer, store.read(work));
+    answer(observer, store.read(Context.current()::isCancelled, work));
   }
 
   /** Answers with what the work did, once. */
@@ -62,7 +62,7 @@ public final class Calls {
             request,
             () ->
                 store
-                    .read(ahead)
+                    .read(context::isCancelled, ahead)
                     .thenCompose(
                         found ->
                             CallContext.in(

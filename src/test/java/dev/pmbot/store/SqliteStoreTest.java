@@ -548,6 +548,32 @@ final class SqliteStoreTest {
   }
 
   @Test
+  void aReadWhoseCallerHasGoneIsSkipped() {
+    CountDownLatch begun = new CountDownLatch(SqliteStore.READERS);
+    CompletableFuture<Boolean> goOn = new CompletableFuture<>();
+    List<CompletableFuture<Boolean>> holds = new ArrayList<>();
+    for (int count = 0; count < SqliteStore.READERS; count++) {
+      holds.add(
+          store.read(
+              tx -> {
+                begun.countDown();
+                return goOn.join();
+              }));
+    }
+    Await.until("every reader is busy", () -> begun.getCount() == 0);
+    AtomicBoolean gone = new AtomicBoolean();
+    AtomicBoolean ran = new AtomicBoolean();
+    CompletableFuture<Boolean> skipped = store.read(gone::get, tx -> done(() -> ran.set(true)));
+    CompletableFuture<List<String>> stays = store.read(() -> false, tx -> sql(tx).all());
+    gone.set(true);
+    goOn.complete(true);
+    holds.forEach(hold -> Await.value("a holder", hold));
+    assertEquals(Kind.ABANDONED, kind(skipped));
+    assertEquals(List.of(), Await.value("the one that stays", stays));
+    assertFalse(ran.get());
+  }
+
+  @Test
   void aFullQueueRefusesAndLosesNothingItTookOn() {
     final CompletableFuture<Boolean> holds = hold();
     List<CompletableFuture<Boolean>> taken = new ArrayList<>();
