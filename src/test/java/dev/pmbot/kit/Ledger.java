@@ -20,6 +20,7 @@ import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.StreamObserver;
 import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -226,8 +227,14 @@ public final class Ledger {
     }
   }
 
-  /** Whether the connection went; an error of the server's own says why, in its details. */
+  /**
+   * Whether the connection went. An error of the server's own says why, in its details; and what
+   * Java threw does not travel, so it was thrown here.
+   */
   public static boolean isOfTransport(StatusRuntimeException failure) {
+    if (failure.getStatus().getCause() instanceof IOException) {
+      return true;
+    }
     Metadata trailers = failure.getTrailers();
     return failure.getStatus().getCode() == Status.Code.UNAVAILABLE
         && StatusProto.fromStatusAndTrailers(
