@@ -34,8 +34,11 @@ public final class NetworkMemory extends ServerStreamTracer.Factory implements S
   /** Of smaller messages there is room for many, and they are let go of at once. */
   private static final int LARGE_BYTES = 64 << 10;
 
-  /** What a client may send ahead of what was taken. */
-  private static final int WINDOW_BYTES = 256 << 10;
+  /**
+   * What a client may send ahead of what was taken. Refusing takes a moment on a busy machine, and
+   * meanwhile every connection may send as much: dozens must not use up the last third.
+   */
+  private static final int WINDOW_BYTES = 128 << 10;
 
   /** As gRPC has it: pieces of 2 MiB. */
   private static final int PIECE_ORDER = 8;
