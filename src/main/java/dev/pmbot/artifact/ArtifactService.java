@@ -60,7 +60,8 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
   public StreamObserver<UploadArtifactRequest> uploadArtifact(
       StreamObserver<UploadArtifactResponse> observer) {
     transfers.enter();
-    Keeper keeper = new Keeper(Context.current());
+    Context context = Context.current();
+    Keeper keeper = new Keeper(context);
     Principal principal = CallContext.principal();
     return new Upload<>(
             files,
@@ -68,6 +69,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
             keeper::translate,
             announced ->
                 store.read(
+                    context::isCancelled,
                     tx -> {
                       // One that is asked for again is answered as it was, whoever holds the run
                       // now.
@@ -138,6 +140,7 @@ public final class ArtifactService extends ArtifactServiceGrpc.ArtifactServiceIm
         observer,
         store
             .read(
+                context::isCancelled,
                 tx -> {
                   // One that is asked for again is answered as it was, whatever became of the file.
                   boolean answered = calls.isAnswered(tx, principal, request.getRequestId());
