@@ -111,7 +111,8 @@ public final class Inbox {
     return new Place(item.risk(), item.createdAt(), item.id()).key();
   }
 
-  private static boolean isQuestion(String id) {
+  /** Whether an id is that of a question; what waits otherwise is an approval. */
+  static boolean isQuestion(String id) {
     return id.startsWith("intr_");
   }
 

@@ -167,7 +167,7 @@ public final class InboxService extends InboxServiceGrpc.InboxServiceImplBase {
     }
 
     private boolean isOfInterrupt(EventRow event) {
-      return event.fact("subject_id").startsWith("intr_");
+      return Inbox.isQuestion(event.fact("subject_id"));
     }
 
     private InboxChange entered(Item item) {
